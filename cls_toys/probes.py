@@ -1,0 +1,117 @@
+"""Probes of a code: how writable its items are and what a write breaks, for any key matrix and for any store.
+
+Keys are rows: ``keys[..., i, :]`` is the key of item ``i``; leading dimensions are a batch of key matrices. The
+mathematics in the book writes them as columns. All leverages come from the singular values of the keys themselves, never
+from a pseudo-inverse of their second moment, which squares the condition number.
+"""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from cls_toys.stores import Store
+
+
+def check_keys(keys: Tensor) -> None:
+    """Raise ``ValueError`` unless ``keys`` is a finite floating-point array of at least one item and one dimension."""
+    if not keys.is_floating_point():
+        raise ValueError(f"keys have dtype {keys.dtype}: give a floating-point tensor, for example keys.double()")
+    if keys.ndim < 2 or 0 in keys.shape:
+        raise ValueError(f"keys have shape {tuple(keys.shape)}: give [items, dim] with at least one item and one dimension")
+    if not torch.isfinite(keys).all():
+        raise ValueError("keys hold NaN or infinity: every entry must be finite")
+
+
+def _svd(keys: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Left and right singular vectors and singular values of the keys, and which values count as nonzero."""
+    check_keys(keys)
+    left, values, right = torch.linalg.svd(keys, full_matrices=False)
+    cutoff = max(keys.shape[-2:]) * torch.finfo(keys.dtype).eps * values[..., :1]
+    return left, values, right, values > cutoff
+
+
+def rank(keys: Float[Tensor, "*batch items dim"]) -> Int[Tensor, "*batch"]:
+    """Rank r of each key matrix: singular values above ``max(items, dim) * eps`` times the largest."""
+    return _svd(keys)[3].sum(-1)
+
+
+def leverage(keys: Float[Tensor, "*batch items dim"]) -> Float[Tensor, "*batch items"]:
+    r"""Leverage of every item: the diagonal of the hat matrix.
+
+    .. math:: \ell_i = k_i^\top M^+ k_i = (H)_{ii}, \qquad \sum_i \ell_i = r .
+
+    Raises ``ValueError`` on keys that are no finite floating-point matrix.
+
+    >>> leverage(torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])).round(decimals=4)
+    tensor([1.0000, 0.5000, 0.5000])
+    """
+    left, _, _, nonzero = _svd(keys)
+    return (left.square() * nonzero[..., None, :]).sum(-1)
+
+
+def condition(keys: Float[Tensor, "*batch items dim"]) -> Float[Tensor, "*batch"]:
+    """Condition number of the keys on their span: largest over least nonzero singular value; 1 if all keys are zero."""
+    _, values, _, nonzero = _svd(keys)
+    least = values.masked_fill(~nonzero, torch.inf).amin(-1)
+    return torch.where(nonzero.any(-1), values[..., 0] / least, 1.0)
+
+
+def optimal_directions(keys: Float[Tensor, "*batch items dim"]) -> Float[Tensor, "*batch items dim"]:
+    r"""Row i is :math:`M^+ k_i`, the direction of the write that reaches item i with least collateral."""
+    left, values, right, nonzero = _svd(keys)
+    return (left * torch.where(nonzero, 1 / values, 0.0)[..., None, :]) @ right
+
+
+def writability(
+    keys: Float[Tensor, "*batch items dim"], directions: Float[Tensor, "*batch items dim"]
+) -> Float[Tensor, "*batch items"]:
+    r"""Share of each write's effect that lands on its item, for the rank-one write of item i along ``directions[i]``.
+
+    .. math:: w_i = \frac{(v_i^\top k_i)^2}{\sum_j (v_i^\top k_j)^2} \in [0, 1], \qquad c_i = 1 / w_i - 1 .
+
+    It is 0 where the write moves nothing (a zero key, a zero direction).
+    """
+    check_keys(keys)
+    if keys.shape != directions.shape:
+        raise ValueError(f"keys {tuple(keys.shape)} and directions {tuple(directions.shape)}: give one direction an item")
+    moved = (directions @ keys.mT).square()  # [*batch, write, item]
+    total = moved.sum(-1)
+    return torch.where(total > 0, moved.diagonal(dim1=-2, dim2=-1) / total, 0.0)
+
+
+def dimensionality(keys: Float[Tensor, "*batch items dim"]) -> Float[Tensor, "*batch items"]:
+    r"""Feature dimensionality of every item (Elhage et al. 2022), 0 for a zero key.
+
+    .. math:: D_i = \frac{\|k_i\|^2}{\sum_j (\hat k_i \cdot k_j)^2}
+
+    Computed from unit vectors as in the source, not as a writability, so that the two can be held against each other.
+    """
+    check_keys(keys)
+    norm = keys.norm(dim=-1)
+    unit = keys / norm.clamp_min(torch.finfo(keys.dtype).tiny)[..., None]
+    overlap = (unit @ keys.mT).square().sum(-1)
+    return torch.where(norm > 0, norm.square() / overlap, 0.0)
+
+
+def collateral(store: Store, keys: Float[Tensor, "items dim"], values: Float[Tensor, "items out"]) -> Float[Tensor, " items"]:
+    r"""Collateral of one write at each item, measured by writing it into a copy of the store and reading every item.
+
+    .. math:: c_i = \frac{\sum_{j \neq i} \|\Delta y_j\|^2}{\|\Delta y_i\|^2}
+
+    Infinite where the write does not move its item. Works for any store: nothing is assumed of how it writes.
+    """
+    check_keys(keys)
+    before = store.read(keys)
+    measured = torch.empty(len(keys), dtype=keys.dtype, device=keys.device)
+    for item in range(len(keys)):
+        written = store.copy()
+        written.write(keys[item], values[item])
+        moved = (written.read(keys) - before).square().sum(-1)  # [items]
+        others = torch.cat((moved[:item], moved[item + 1 :])).sum()
+        measured[item] = others / moved[item] if moved[item] > 0 else torch.inf
+    return measured
+
+
+def nonzero_keys(keys: Float[Tensor, "*batch items dim"]) -> Bool[Tensor, "*batch items"]:
+    """Which items have a nonzero key: the ones that count in n' and in every mean."""
+    return keys.norm(dim=-1) > 0

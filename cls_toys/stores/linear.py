@@ -1,0 +1,69 @@
+"""A linear readout as a memory, and three rules to write it."""
+
+from typing import Literal, Self, get_args
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cls_toys.probes import check_keys
+
+Rule = Literal["local", "optimal", "ridge"]
+
+
+class LinearStore:
+    r"""The memory :math:`y = W k`; a write of value :math:`y^\star` at key k is
+
+    .. math:: \Delta W = (y^\star - W k)\, \frac{v^\top}{v^\top k}, \qquad
+       v = k \text{ (local)}, \quad M^+ k \text{ (optimal)}, \quad (M + \mu I)^{-1} k \text{ (ridge)},
+
+    which recalls the value exactly. ``local`` is one gradient step on the item alone; the others know the second moment
+    M of the ``keys`` that they must not disturb (Meng et al. 2022 make the optimal one in a language model).
+
+    ``keys`` is ``[items, dim]``, ``out`` the dimension of a value, ``ridge`` is :math:`\mu > 0`, in units of a squared key.
+    Raises ``ValueError`` on an unknown rule, a ridge that is missing, superfluous or not positive, and bad keys.
+    """
+
+    def __init__(self, keys: Float[Tensor, "items dim"], out: int = 1, rule: Rule = "local", ridge: float = 0.0) -> None:
+        check_keys(keys)
+        if rule not in get_args(Rule):
+            raise ValueError(f"rule={rule!r}: must be one of {', '.join(get_args(Rule))}")
+        if (rule == "ridge") != (ridge > 0) or ridge < 0:
+            raise ValueError(f"ridge={ridge} with rule={rule!r}: the ridge rule needs ridge > 0, the others take none")
+        if out < 1:
+            raise ValueError(f"out={out}: a value needs at least one dimension")
+        self.rule, self.ridge = rule, ridge
+        self.weight = torch.zeros(out, keys.shape[1], dtype=keys.dtype, device=keys.device)  # [out, dim]
+        _, singular, basis = torch.linalg.svd(keys, full_matrices=rule == "ridge")
+        if rule != "ridge":
+            kept = singular > max(keys.shape) * torch.finfo(keys.dtype).eps * singular[0]
+            singular, basis = singular[kept], basis[kept]
+        else:
+            singular = torch.nn.functional.pad(singular, (0, len(basis) - len(singular)))
+        self._basis, self._gain = basis, 1 / (singular.square() + ridge)  # [rank, dim], [rank]
+
+    def read(self, keys: Float[Tensor, "items dim"]) -> Float[Tensor, "items out"]:
+        """The values recalled at the keys."""
+        return keys @ self.weight.T
+
+    def direction(self, key: Float[Tensor, " dim"]) -> Float[Tensor, " dim"]:
+        """The row v along which a write at this key is made."""
+        return key if self.rule == "local" else (self._gain * (self._basis @ key)) @ self._basis
+
+    def write(self, key: Float[Tensor, " dim"], value: Float[Tensor, " out"]) -> None:
+        """Recall ``value`` at ``key`` exactly; a key that no write can move (zero, or outside the span) changes nothing."""
+        row = self.direction(key)
+        hit = row @ key
+        if hit > 0:
+            self.weight = self.weight + torch.outer(value - self.weight @ key, row / hit)
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights."""
+        return self.weight.numel()
+
+    def copy(self) -> Self:
+        """An independent copy; the key statistics, which never change, are shared."""
+        clone = object.__new__(type(self))
+        clone.__dict__.update(self.__dict__)
+        return clone

@@ -1,0 +1,1 @@
+"""Part I: compression against writability."""
