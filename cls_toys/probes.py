@@ -46,7 +46,7 @@ def leverage(keys: Float[Tensor, "*batch items dim"]) -> Float[Tensor, "*batch i
     tensor([1.0000, 0.5000, 0.5000])
     """
     left, _, _, nonzero = _svd(keys)
-    return (left.square() * nonzero[..., None, :]).sum(-1)
+    return (left.square() * nonzero[..., None, :]).sum(-1).clamp_max(1)  # rounding alone would exceed it
 
 
 def condition(keys: Float[Tensor, "*batch items dim"]) -> Float[Tensor, "*batch"]:
@@ -74,7 +74,9 @@ def writability(
     check_keys(keys)
     if keys.shape != directions.shape:
         raise ValueError(f"keys {tuple(keys.shape)} and directions {tuple(directions.shape)}: give one direction an item")
-    moved = (directions @ keys.mT).square()  # [*batch, write, item]
+    moved = directions @ keys.mT  # [*batch, write, item]
+    largest = moved.abs().amax(-1, keepdim=True)  # a share is scale-free: squares of small float32 keys would vanish
+    moved = (moved / torch.where(largest > 0, largest, 1.0)).square()
     total = moved.sum(-1)
     return torch.where(total > 0, moved.diagonal(dim1=-2, dim2=-1) / total, 0.0)
 
@@ -114,4 +116,4 @@ def collateral(store: Store, keys: Float[Tensor, "items dim"], values: Float[Ten
 
 def nonzero_keys(keys: Float[Tensor, "*batch items dim"]) -> Bool[Tensor, "*batch items"]:
     """Which items have a nonzero key: the ones that count in n' and in every mean."""
-    return keys.norm(dim=-1) > 0
+    return (keys != 0).any(-1)

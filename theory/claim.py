@@ -140,7 +140,8 @@ class Claim:
         hypotheses = self.hypotheses + chosen.hypotheses
         predicates = {s.name: s for h in hypotheses for s in h.predicate.free_symbols}
         law_point = {chosen.relation.lhs.name: sp.Symbol("x")} if chosen.kind is ev.Kind.LAW else {}
-        needed = (set(chosen.symbols) - ({"x"} if law_point else set())) | set(predicates)
+        size = {chosen.size.name} if chosen.size is not None else set()
+        needed = (set(chosen.symbols) - ({"x"} if law_point else set())) | set(predicates) | size
         self._require(symbols, needed, needed)
         arrays = {name: np.asarray(value) for name, value in symbols.items()}
         draft = ev.Evidence(
@@ -155,9 +156,10 @@ class Claim:
         if chosen.kind is ev.Kind.LAW:
             names = [name for name in chosen.symbols if name != "x"]
             cdf = _numeric(chosen.relation.rhs, ("x", *names))
+            cells = {name: np.broadcast_to(np.ravel(arrays[name]), (len(np.atleast_2d(measured)),)) for name in names}
 
             def bound(cell: int, points: np.ndarray) -> np.ndarray:
-                return cdf(points, *(np.ravel(arrays[n])[min(cell, arrays[n].size - 1)] for n in names))
+                return cdf(points, *(cells[name][cell] for name in names))
         else:
             bound = self.bound(chosen.name, **{name: arrays[name] for name in chosen.symbols})
         return ev.weigh(

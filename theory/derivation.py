@@ -57,14 +57,35 @@ class Step:
         """Return if the step holds; raise :class:`DerivationError` otherwise."""
         if self.how is How.CITED:
             return
+        try:
+            self._settle()
+        except DerivationError:
+            raise
+        except Exception as error:  # SymPy raises many kinds; none of them is a proof
+            raise DerivationError(
+                f"step {self.name!r}: SymPy could not evaluate it ({type(error).__name__}: {error})"
+            ) from error
+
+    def _settle(self) -> None:
         relation = self.relation
+        allowed = (sp.Eq,) if self.certificate is None else (sp.Ge, sp.Le)
+        if not isinstance(relation, allowed):
+            raise DerivationError(
+                f"step {self.name!r}: {relation} cannot be settled this way; "
+                "give an Eq, or a Ge or Le together with a certificate"
+            )
+        if relation.has(sp.Float):
+            raise DerivationError(f"step {self.name!r} holds a rounded decimal number; write it as a sympy.Rational")
         if relation.lhs == relation.rhs:
             raise DerivationError(f"step {self.name!r} says nothing: both its sides are {relation.lhs}; drop it or state it unsimplified")
         if self.how is How.INSTANCE:
+            self._sizes_agree()
             relation = relation.func(*(_instantiate(side, self.at) for side in relation.args), evaluate=False)
         if self.how is How.LIMIT:
             (variable, point), = self.at.items()
-            relation = sp.Eq(sp.limit(relation.lhs, variable, point), relation.rhs, evaluate=False)
+            one_sided = sp.sympify(point).is_infinite or (point == 0 and variable.is_nonnegative)
+            reached = sp.limit(relation.lhs, variable, point, "+" if one_sided else "+-")
+            relation = sp.Eq(reached, relation.rhs, evaluate=False)
         if self.how is How.SERIES:
             (variable, (point, order)), = self.at.items()
             relation = sp.Eq(sp.series(relation.lhs, variable, point, order).removeO(), relation.rhs, evaluate=False)
@@ -75,6 +96,18 @@ class Step:
             difference = (difference if isinstance(relation, sp.Ge) else -difference) - certificate
         for entry in _entries(difference):
             self._vanishes(entry)
+
+    def _sizes_agree(self) -> None:
+        """The stand-ins must have the sizes stated beside them, and everything stated must occur in the step."""
+        used = self.relation.free_symbols | {size for m in self.relation.atoms(sp.MatrixSymbol) for size in m.shape}
+        for symbol, value in self.at.items():
+            if symbol not in used:
+                raise DerivationError(f"step {self.name!r} states {symbol} = {value} and has no {symbol}; leave it out")
+            sizes = zip(symbol.shape, value.shape, strict=True) if hasattr(value, "shape") else ()
+            for size, given in sizes:
+                stated = self.at.get(size, given)
+                if stated != given:
+                    raise DerivationError(f"step {self.name!r}: {symbol} has {size} = {given}, stated is {stated}")
 
     def _nonnegative(self, certificate: sp.Expr) -> None:
         if not sp.factor(certificate).is_nonnegative and not certificate.is_nonnegative:
@@ -141,7 +174,10 @@ def inequality(
 
 
 def limit(name: str, text: str, expr: sp.Expr, variable: sp.Symbol, point: sp.Basic, value: sp.Expr) -> Step:
-    """``expr`` tends to ``value`` as ``variable`` tends to ``point``, by SymPy's limit."""
+    """``expr`` tends to ``value`` as ``variable`` tends to ``point``, by SymPy's limit.
+
+    The limit is two-sided, except at infinity and for a nonnegative variable at 0.
+    """
     return Step(name, How.LIMIT, text, sp.Eq(expr, value, evaluate=False), at={variable: point})
 
 
@@ -263,6 +299,8 @@ def _random_points(expr: sp.Expr, domain: sp.Basic, name: str) -> list[dict[sp.S
 
 def _random_value(symbol: sp.Symbol, generator: random.Random) -> sp.Expr:
     if symbol.is_integer:
-        return sp.Integer(generator.randint(1 if symbol.is_positive else -30, 60))
+        return sp.Integer(generator.randint(1 if symbol.is_positive else 0 if symbol.is_nonnegative else -30, 60))
     magnitude = sp.Rational(generator.randint(1, 10**6), 10 ** generator.randint(4, 6))
+    if symbol.is_negative or symbol.is_nonpositive:
+        return -magnitude
     return magnitude if symbol.is_positive or symbol.is_nonnegative else magnitude * generator.choice((-1, 1))

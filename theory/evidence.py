@@ -89,11 +89,12 @@ class Evidence:
     worst: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values, with named fields for slack and tolerance."""
+        """Plain JSON values, with named fields for slack and tolerance; an infinity, which JSON lacks, as ``"inf"``."""
         out = asdict(self)
         out["slack"] = self.slack._asdict()
         out["tolerance"] = self.tolerance and self.tolerance._asdict()
         out["interval"] = self.interval and list(self.interval)
+        out["worst"] = {name: value if math.isfinite(value) else str(value) for name, value in self.worst.items()}
         return out
 
     @classmethod
@@ -107,8 +108,9 @@ class Evidence:
                 "slack": Slack(**data["slack"]),
                 "tolerance": data["tolerance"] and Tolerance(**data["tolerance"]),
                 "interval": data["interval"] and tuple(data["interval"]),
+                "worst": {name: float(value) for name, value in data["worst"].items()},
             })
-        except (TypeError, KeyError, ValueError) as error:
+        except (AttributeError, TypeError, KeyError, ValueError) as error:
             raise ValueError(f"not an evidence record: {error}; rerun the notebook that wrote it") from error
 
     def rows(self) -> list[tuple[str, str]]:
@@ -172,11 +174,15 @@ def weigh(
         raise ValueError(f"{evidence.claim}: measured holds no trials; measure at least one")
     if np.isnan(values).any():
         raise ValueError(f"{evidence.claim}: measured holds NaN; a failed measurement is no evidence, mend it first")
+    if evidence.kind in (Kind.EXPECTATION, Kind.EMPIRICAL, Kind.ASYMPTOTIC) and not np.isfinite(values).all():
+        raise ValueError(f"{evidence.claim}: measured holds infinity, which has no mean; leave those items out")
+    if not callable(bound) and np.isnan(bound).any():
+        raise ValueError(f"{evidence.claim}: the prediction is NaN at some of the given symbols; check the hypotheses")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence={confidence}: must lie strictly between 0 and 1, for example {CONFIDENCE}")
     if evidence.kind is Kind.EXACT:
         chosen = tolerance or rounding(values.dtype if values.dtype.kind == "f" else np.float64)
-        judged, worst = _exact(evidence, values.ravel(), np.ravel(bound), operator, chosen)
+        judged, worst = _exact(evidence, values.ravel(), np.ravel(bound), operator, chosen, resolution)
     elif evidence.kind in (Kind.EXPECTATION, Kind.EMPIRICAL):
         judged, worst = _mean(evidence, np.atleast_2d(values), np.ravel(bound), operator, confidence, resolution)
     elif evidence.kind is Kind.LAW:
@@ -184,7 +190,7 @@ def weigh(
     elif evidence.kind is Kind.HIGH_PROBABILITY:
         judged, worst = _frequency(evidence, values.ravel(), np.ravel(bound), operator, confidence, resolution, probability)
     else:
-        judged, worst = _trend(evidence, values.ravel(), np.ravel(bound), confidence, rate, sizes)
+        judged, worst = _trend(evidence, values.ravel(), np.ravel(bound), confidence, resolution, rate, sizes)
     at_worst = {name: float(np.ravel(value)[min(worst, np.size(value) - 1)]) for name, value in (symbols or {}).items()}
     return replace(judged, worst=judged.worst | at_worst)
 
@@ -206,20 +212,21 @@ def _ratios(measured: np.ndarray, bound: np.ndarray) -> Slack:
 
 
 def _exact(
-    evidence: Evidence, measured: np.ndarray, bound: np.ndarray, operator: str, tolerance: Tolerance
+    evidence: Evidence, measured: np.ndarray, bound: np.ndarray, operator: str, tolerance: Tolerance, resolution: float
 ) -> tuple[Evidence, int]:
     bound = np.broadcast_to(bound, measured.shape)
     with np.errstate(invalid="ignore"):
-        excess = _EXCESS[operator](measured, bound) / np.maximum(1.0, np.abs(bound))
-    excess = np.where(np.isnan(excess), 0.0, excess)  # inf against inf is equality
+        excess = _EXCESS[operator](measured, bound) / np.where(np.isinf(bound), 1.0, np.maximum(1.0, np.abs(bound)))
+    excess = np.where(measured == bound, 0.0, excess)  # also infinity against the same infinity
     violated = excess > tolerance.value
     worst = int(np.argmax(excess))
-    verdict = Verdict.REFUTED if violated.any() else Verdict.SUPPORTED
-    reason = (
-        f"{int(violated.sum())} of {measured.size} trials violate it"
-        if violated.any()
-        else f"holds in every one of {measured.size} trials, within rounding"
-    )
+    if violated.any():
+        verdict, reason = Verdict.REFUTED, f"{int(violated.sum())} of {measured.size} trials violate it"
+    elif tolerance.value > resolution:
+        verdict = Verdict.INCONCLUSIVE
+        reason = f"the tolerance is wider than {resolution:g}: measure in a wider dtype, or on better conditioned items"
+    else:
+        verdict, reason = Verdict.SUPPORTED, f"holds in every one of {measured.size} trials, within rounding"
     return (
         replace(
             evidence, verdict=verdict, reason=reason, trials=measured.size, violations=int(violated.sum()),
@@ -279,6 +286,9 @@ def _law(
     distance = np.empty(cells)
     for cell, sample in enumerate(np.sort(measured, axis=1)):
         claimed = cdf(cell, sample)
+        if np.isnan(claimed).any():
+            outside = sample[np.isnan(claimed)]
+            raise ValueError(f"{evidence.claim}: the law is undefined at {outside[0]:.17g}; mend the measurement")
         above, below = np.arange(1, trials + 1) / trials - claimed, claimed - np.arange(trials) / trials
         distance[cell] = max(above.max(), below.max())
     worst = int(distance.argmax())
@@ -332,21 +342,35 @@ def _frequency(
 
 
 def _trend(
-    evidence: Evidence, measured: np.ndarray, bound: np.ndarray, confidence: float, rate: float | None, sizes: Any
+    evidence: Evidence,
+    measured: np.ndarray,
+    bound: np.ndarray,
+    confidence: float,
+    resolution: float,
+    rate: float | None,
+    sizes: Any,
 ) -> tuple[Evidence, int]:
-    """Least-squares slope of log relative error against log size: it must fall, at the stated rate if there is one."""
+    """Least-squares slope of log relative error against log size: it must fall, at the stated rate if there is one.
+
+    A slope is not resolved finer than ``resolution``: without noise the fit's own error is 0, and higher orders remain.
+    """
     size = np.asarray(sizes, dtype=float).ravel()
     if size.size != measured.size or size.size < 4 or (np.diff(size) <= 0).any():
         raise ValueError(
             f"{evidence.claim}: an asymptotic check needs one measurement at each of at least 4 increasing sizes; "
             f"given {measured.size} measurements at sizes {size.tolist()}"
         )
+    if (bound == 0).any():
+        raise ValueError(f"{evidence.claim}: the prediction is 0 at some size, where a relative error is undefined")
     error = np.abs(measured / bound - 1)
     fit = stats.linregress(np.log(size), np.log(np.maximum(error, np.finfo(float).eps)))
-    half = stats.t.ppf((1 + confidence) / 2, size.size - 2) * fit.stderr
+    half = max(stats.t.ppf((1 + confidence) / 2, size.size - 2) * fit.stderr, resolution)
     low, high = fit.slope - half, fit.slope + half
+    exact = bool((error <= rounding(np.float64).value).all())
     wrong_rate = rate is not None and not low <= -rate <= high
-    if low >= 0 or wrong_rate:
+    if exact:
+        verdict, reason = Verdict.SUPPORTED, "the error is within rounding at every size"
+    elif low >= 0 or wrong_rate:
         verdict, reason = Verdict.REFUTED, f"the error scales as size^({fit.slope:.2g} ± {half:.2g})"
     elif high >= 0:
         verdict, reason = Verdict.INCONCLUSIVE, f"the error scales as size^({fit.slope:.2g} ± {half:.2g}): take more sizes"
@@ -355,7 +379,7 @@ def _trend(
     worst = int(error.argmax())
     return (
         replace(
-            evidence, verdict=verdict, reason=reason, trials=measured.size, violations=int(low >= 0 or wrong_rate),
+            evidence, verdict=verdict, reason=reason, trials=measured.size, violations=int(verdict is Verdict.REFUTED),
             slack=_ratios(measured, bound), interval=(float(low), float(high)), level=confidence,
             worst={"measured": float(measured[worst]), "predicted": float(bound[worst])},
         ),

@@ -30,6 +30,10 @@ class _VegaPrinter(JavascriptCodePrinter):
     def _print_Symbol(self, expr: sp.Symbol) -> str:
         return expr.name
 
+    def _print_Pow(self, expr: sp.Pow) -> str:
+        # Vega has sqrt and no cbrt, which JavaScript has.
+        return f"pow({self._print(expr.base)}, 1/3)" if expr.exp == sp.Rational(1, 3) else super()._print_Pow(expr)
+
 
 def vega_expression(expr: sp.Expr, x: sp.Symbol | None = None) -> str:
     """The Vega-Lite expression of ``expr``; ``x`` is read from the datum, every other symbol from a parameter.

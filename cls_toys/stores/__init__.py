@@ -1,11 +1,12 @@
 """Memories that can be written and read, one file each, behind one protocol."""
 
-from typing import Protocol, Self
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
 
 
+@runtime_checkable
 class Store(Protocol):
     """What every memory offers: read at any keys, write one item, count the parameters that writing touches, copy itself."""
 
@@ -22,6 +23,6 @@ class Store(Protocol):
         """Number of scalars that a write may change."""
         ...
 
-    def copy(self) -> Self:
+    def copy(self) -> "Store":
         """An independent copy, which can be written without touching this one."""
         ...

@@ -1,6 +1,6 @@
 """A linear readout as a memory, and three rules to write it."""
 
-from typing import Literal, Self, get_args
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -48,10 +48,18 @@ class LinearStore:
 
     def direction(self, key: Float[Tensor, " dim"]) -> Float[Tensor, " dim"]:
         """The row v along which a write at this key is made."""
-        return key if self.rule == "local" else (self._gain * (self._basis @ key)) @ self._basis
+        if self.rule == "local":
+            return key
+        inside = self._basis @ key  # [rank]; rounding leaves a trace of a key that is orthogonal to the span
+        if inside.norm() <= len(key) * torch.finfo(key.dtype).eps * key.norm():
+            return torch.zeros_like(key)
+        return (self._gain * inside) @ self._basis
 
     def write(self, key: Float[Tensor, " dim"], value: Float[Tensor, " out"]) -> None:
-        """Recall ``value`` at ``key`` exactly; a key that no write can move (zero, or outside the span) changes nothing."""
+        """Recall ``value`` at ``key`` exactly.
+
+        A key that is zero, or orthogonal to all keys that the rule knows, changes nothing.
+        """
         row = self.direction(key)
         hit = row @ key
         if hit > 0:
@@ -62,7 +70,7 @@ class LinearStore:
         """Number of weights."""
         return self.weight.numel()
 
-    def copy(self) -> Self:
+    def copy(self) -> "LinearStore":
         """An independent copy; the key statistics, which never change, are shared."""
         clone = object.__new__(type(self))
         clone.__dict__.update(self.__dict__)
