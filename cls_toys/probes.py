@@ -17,7 +17,9 @@ def check_keys(keys: Tensor) -> None:
     if not keys.is_floating_point():
         raise ValueError(f"keys have dtype {keys.dtype}: give a floating-point tensor, for example keys.double()")
     if keys.ndim < 2 or 0 in keys.shape:
-        raise ValueError(f"keys have shape {tuple(keys.shape)}: give [items, dim] with at least one item and one dimension")
+        raise ValueError(
+            f"keys have shape {tuple(keys.shape)}: give [items, dim] with at least one item and one dimension"
+        )
     if not torch.isfinite(keys).all():
         raise ValueError("keys hold NaN or infinity: every entry must be finite")
 
@@ -73,7 +75,9 @@ def writability(
     """
     check_keys(keys)
     if keys.shape != directions.shape:
-        raise ValueError(f"keys {tuple(keys.shape)} and directions {tuple(directions.shape)}: give one direction an item")
+        raise ValueError(
+            f"keys {tuple(keys.shape)} and directions {tuple(directions.shape)}: give one direction an item"
+        )
     moved = directions @ keys.mT  # [*batch, write, item]
     largest = moved.abs().amax(-1, keepdim=True)  # a share is scale-free: squares of small float32 keys would vanish
     moved = (moved / torch.where(largest > 0, largest, 1.0)).square()
@@ -95,7 +99,9 @@ def dimensionality(keys: Float[Tensor, "*batch items dim"]) -> Float[Tensor, "*b
     return torch.where(norm > 0, norm.square() / overlap, 0.0)
 
 
-def collateral(store: Store, keys: Float[Tensor, "items dim"], values: Float[Tensor, "items out"]) -> Float[Tensor, " items"]:
+def collateral(
+    store: Store, keys: Float[Tensor, "items dim"], values: Float[Tensor, "items out"]
+) -> Float[Tensor, " items"]:
     r"""Collateral of one write at each item, measured by writing it into a copy of the store and reading every item.
 
     .. math:: c_i = \frac{\sum_{j \neq i} \|\Delta y_j\|^2}{\|\Delta y_i\|^2}

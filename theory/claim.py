@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cache
 from typing import Any, Literal
 
 import altair as alt
@@ -108,7 +108,9 @@ class Claim:
             return self.statements[0]
         names = [statement.name for statement in self.statements]
         if name not in names:
-            raise ValueError(f"claim {self.id!r} has no statement {name!r}{did_you_mean(name, names)}; it has {', '.join(names)}")
+            raise ValueError(
+                f"claim {self.id!r} has no statement {name!r}{did_you_mean(name, names)}; it has {', '.join(names)}"
+            )
         return self.statements[names.index(name)]
 
     def bound(self, statement: str | None = None, **symbols: Any) -> np.ndarray:
@@ -118,7 +120,9 @@ class Claim:
         """
         chosen = self.statement(statement)
         self._require(symbols, set(chosen.symbols), chosen.symbols)
-        return np.asarray(_numeric(chosen.relation.rhs, tuple(chosen.symbols))(*(np.asarray(symbols[n]) for n in chosen.symbols)))
+        return np.asarray(
+            _numeric(chosen.relation.rhs, tuple(chosen.symbols))(*(np.asarray(symbols[n]) for n in chosen.symbols))
+        )
 
     def check(
         self,
@@ -179,7 +183,9 @@ class Claim:
             lines.append("*Hypotheses.* " + " ".join(f"({i}) {h.text}" for i, h in enumerate(self.hypotheses, 1)))
         for statement in self.statements:
             conditions = "".join(f" Here, in addition, {h.text[0].lower()}{h.text[1:]}" for h in statement.hypotheses)
-            lines.append(f"*{statement.name}* ({statement.kind}). {statement.text}{conditions}\n\n$$\n{latex(statement.relation)}\n$$")
+            lines.append(
+                f"*{statement.name}* ({statement.kind}). {statement.text}{conditions}\n\n$$\n{latex(statement.relation)}\n$$"
+            )
         return "\n\n".join(lines)
 
     def explore(self, x: sp.Symbol, *sliders: Slider, statement: str | None = None, **chart: Any) -> alt.LayerChart:
@@ -206,7 +212,7 @@ def did_you_mean(word: str, options: list[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-@lru_cache(maxsize=None)
+@cache
 def _numeric(expr: sp.Basic, names: tuple[str, ...]) -> Callable[..., np.ndarray]:
     symbols = {symbol.name: symbol for symbol in expr.free_symbols}
     return sp.lambdify([symbols.get(name, sp.Symbol(name)) for name in names], expr, modules=_NUMERIC)

@@ -77,17 +77,19 @@ class Step:
         if relation.has(sp.Float):
             raise DerivationError(f"step {self.name!r} holds a rounded decimal number; write it as a sympy.Rational")
         if relation.lhs == relation.rhs:
-            raise DerivationError(f"step {self.name!r} says nothing: both its sides are {relation.lhs}; drop it or state it unsimplified")
+            raise DerivationError(
+                f"step {self.name!r} says nothing: both its sides are {relation.lhs}; drop it or state it unsimplified"
+            )
         if self.how is How.INSTANCE:
             self._sizes_agree()
             relation = relation.func(*(_instantiate(side, self.at) for side in relation.args), evaluate=False)
         if self.how is How.LIMIT:
-            (variable, point), = self.at.items()
+            ((variable, point),) = self.at.items()
             one_sided = sp.sympify(point).is_infinite or (point == 0 and variable.is_nonnegative)
             reached = sp.limit(relation.lhs, variable, point, "+" if one_sided else "+-")
             relation = sp.Eq(reached, relation.rhs, evaluate=False)
         if self.how is How.SERIES:
-            (variable, (point, order)), = self.at.items()
+            ((variable, (point, order)),) = self.at.items()
             relation = sp.Eq(sp.series(relation.lhs, variable, point, order).removeO(), relation.rhs, evaluate=False)
         difference = relation.lhs - relation.rhs
         if self.certificate is not None:
@@ -122,7 +124,9 @@ class Step:
             scale = 1 + sum(abs(sp.N(term.subs(values), DIGITS)) for term in sp.Add.make_args(entry))
             if not value.is_number or not abs(value) < sp.Float(10, DIGITS) ** (10 - DIGITS) * scale:
                 where = ", ".join(f"{symbol} = {value}" for symbol, value in values.items())
-                raise DerivationError(f"step {self.name!r} is false: the sides differ by {sp.N(value, 6)} at {where or 'all points'}")
+                raise DerivationError(
+                    f"step {self.name!r} is false: the sides differ by {sp.N(value, 6)} at {where or 'all points'}"
+                )
         if not any(simplify(entry) == 0 for simplify in _SIMPLIFIERS):
             raise DerivationError(
                 f"step {self.name!r}: SymPy could not reduce the difference of its sides to 0 (it gave up, which is no "
@@ -156,7 +160,7 @@ class Step:
         sides = self.relation
         formula = latex(sides)
         if self.how is How.LIMIT:
-            (variable, point), = self.at.items()
+            ((variable, point),) = self.at.items()
             formula = latex(sp.Eq(sp.Limit(sides.lhs, variable, point), sides.rhs, evaluate=False))
         return f"**{self.name}** ({self.how}). {self.text}\n\n$$\n{formula}\n$$\n\n*Checked*: {self.established}."
 
@@ -271,7 +275,10 @@ def _entries(difference: sp.Basic) -> tuple[sp.Expr, ...]:
 def _instantiate(expr: sp.Basic, at: Mapping[sp.Basic, Any]) -> sp.Basic:
     explicit = sp.sympify(expr).xreplace({key: sp.sympify(value) for key, value in at.items()})
     explicit = explicit.replace(lambda node: isinstance(node, sp.MatPow), _explicit_power).doit()
-    indexed = {entry: sp.Symbol(f"{entry.base}_{entry.indices[0]}", **entry.assumptions0) for entry in explicit.atoms(sp.Indexed)}
+    indexed = {
+        entry: sp.Symbol(f"{entry.base}_{entry.indices[0]}", **entry.assumptions0)
+        for entry in explicit.atoms(sp.Indexed)
+    }
     return explicit.xreplace(indexed)
 
 

@@ -67,6 +67,9 @@ class Slack(NamedTuple):
     max: float | None
 
 
+NO_SLACK = Slack(None, None, None)
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What one check measured and what follows from it; shows itself as a table and as JSON of its own MIME type."""
@@ -80,7 +83,7 @@ class Evidence:
     label: str = ""
     trials: int = 0
     violations: int = 0
-    slack: Slack = Slack(None, None, None)
+    slack: Slack = NO_SLACK
     interval: tuple[float, float] | None = None
     level: float | None = None
     tolerance: Tolerance | None = None
@@ -101,15 +104,17 @@ class Evidence:
     def from_json(cls, data: Mapping[str, Any]) -> "Evidence":
         """The evidence that :meth:`to_json` wrote; raises ``ValueError`` on anything else."""
         try:
-            return cls(**{
-                **data,
-                "kind": Kind(data["kind"]),
-                "verdict": Verdict(data["verdict"]),
-                "slack": Slack(**data["slack"]),
-                "tolerance": data["tolerance"] and Tolerance(**data["tolerance"]),
-                "interval": data["interval"] and tuple(data["interval"]),
-                "worst": {name: float(value) for name, value in data["worst"].items()},
-            })
+            return cls(
+                **{
+                    **data,
+                    "kind": Kind(data["kind"]),
+                    "verdict": Verdict(data["verdict"]),
+                    "slack": Slack(**data["slack"]),
+                    "tolerance": data["tolerance"] and Tolerance(**data["tolerance"]),
+                    "interval": data["interval"] and tuple(data["interval"]),
+                    "worst": {name: float(value) for name, value in data["worst"].items()},
+                }
+            )
         except (AttributeError, TypeError, KeyError, ValueError) as error:
             raise ValueError(f"not an evidence record: {error}; rerun the notebook that wrote it") from error
 
@@ -127,7 +132,9 @@ class Evidence:
             ),
             (
                 "interval",
-                f"[{number(self.interval[0])}, {number(self.interval[1])}] at level {self.level}" if self.interval else "",
+                f"[{number(self.interval[0])}, {number(self.interval[1])}] at level {self.level}"
+                if self.interval
+                else "",
             ),
             ("tolerance", f"{number(self.tolerance.value)} ({self.tolerance.reason})" if self.tolerance else ""),
             ("parameters", parameters + (f", seed = {self.seed}" if self.seed is not None else "")),
@@ -138,7 +145,8 @@ class Evidence:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         title = f"{self.claim} · {self.statement}"
         body = "".join(
-            f'<tr><th scope="row">{html.escape(name)}</th><td>{html.escape(value)}</td></tr>' for name, value in self.rows()
+            f'<tr><th scope="row">{html.escape(name)}</th><td>{html.escape(value)}</td></tr>'
+            for name, value in self.rows()
         )
         table = (
             f'<table class="evidence evidence-{str(self.verdict).replace(" ", "-")}">'
@@ -188,7 +196,9 @@ def weigh(
     elif evidence.kind is Kind.LAW:
         judged, worst = _law(evidence, np.atleast_2d(values), bound, confidence, resolution)
     elif evidence.kind is Kind.HIGH_PROBABILITY:
-        judged, worst = _frequency(evidence, values.ravel(), np.ravel(bound), operator, confidence, resolution, probability)
+        judged, worst = _frequency(
+            evidence, values.ravel(), np.ravel(bound), operator, confidence, resolution, probability
+        )
     else:
         judged, worst = _trend(evidence, values.ravel(), np.ravel(bound), confidence, resolution, rate, sizes)
     at_worst = {name: float(np.ravel(value)[min(worst, np.size(value) - 1)]) for name, value in (symbols or {}).items()}
@@ -206,7 +216,7 @@ def _ratios(measured: np.ndarray, bound: np.ndarray) -> Slack:
     bound = np.broadcast_to(bound, measured.shape)
     usable = (bound != 0) & np.isfinite(measured) & np.isfinite(bound)
     if not usable.any():
-        return Slack(None, None, None)
+        return NO_SLACK
     ratio = measured[usable] / bound[usable]
     return Slack(float(ratio.min()), float(np.median(ratio)), float(ratio.max()))
 
@@ -253,7 +263,10 @@ def _mean(
     scale = np.where(bound == 0, 1.0, np.abs(bound))
     wide = half > resolution * scale
     if (excess > 0).any():
-        verdict, reason = Verdict.REFUTED, f"the interval of the mean excludes it in {int((excess > 0).sum())} of {cells} cells"
+        verdict, reason = (
+            Verdict.REFUTED,
+            f"the interval of the mean excludes it in {int((excess > 0).sum())} of {cells} cells",
+        )
     elif wide.any():
         verdict = Verdict.INCONCLUSIVE
         reason = (
@@ -296,9 +309,15 @@ def _law(
     if outside.any():
         verdict, reason = Verdict.REFUTED, f"the distribution leaves its band in {int(outside.sum())} of {cells} cells"
     elif band > resolution:
-        verdict, reason = Verdict.INCONCLUSIVE, f"the band ({band:.2g}) is wider than {resolution:g}: measure more trials"
+        verdict, reason = (
+            Verdict.INCONCLUSIVE,
+            f"the band ({band:.2g}) is wider than {resolution:g}: measure more trials",
+        )
     else:
-        verdict, reason = Verdict.SUPPORTED, f"the distribution stays in its band of half-width {band:.2g} in all {cells} cells"
+        verdict, reason = (
+            Verdict.SUPPORTED,
+            f"the distribution stays in its band of half-width {band:.2g} in all {cells} cells",
+        )
     return (
         replace(
             evidence, verdict=verdict, reason=reason, trials=measured.size, violations=int(outside.sum()),
@@ -329,7 +348,10 @@ def _frequency(
     elif high - low > resolution:
         verdict, reason = Verdict.INCONCLUSIVE, f"the rate is known only to {high - low:.2g}: measure more trials"
     else:
-        verdict, reason = Verdict.SUPPORTED, f"violated in {violations} of {measured.size} trials, {probability:.3g} allowed"
+        verdict, reason = (
+            Verdict.SUPPORTED,
+            f"violated in {violations} of {measured.size} trials, {probability:.3g} allowed",
+        )
     worst = int(excess.argmax())
     return (
         replace(
@@ -352,7 +374,7 @@ def _trend(
 ) -> tuple[Evidence, int]:
     """Least-squares slope of log relative error against log size: it must fall, at the stated rate if there is one.
 
-    A slope is not resolved finer than ``resolution``: without noise the fit's own error is 0, and higher orders remain.
+    A rate is not resolved finer than ``resolution``: without noise the fit's own error is 0, and higher orders remain.
     """
     size = np.asarray(sizes, dtype=float).ravel()
     if size.size != measured.size or size.size < 4 or (np.diff(size) <= 0).any():
@@ -360,20 +382,24 @@ def _trend(
             f"{evidence.claim}: an asymptotic check needs one measurement at each of at least 4 increasing sizes; "
             f"given {measured.size} measurements at sizes {size.tolist()}"
         )
+    bound = np.broadcast_to(bound, measured.shape)
     if (bound == 0).any():
         raise ValueError(f"{evidence.claim}: the prediction is 0 at some size, where a relative error is undefined")
     error = np.abs(measured / bound - 1)
     fit = stats.linregress(np.log(size), np.log(np.maximum(error, np.finfo(float).eps)))
-    half = max(stats.t.ppf((1 + confidence) / 2, size.size - 2) * fit.stderr, resolution)
+    half = stats.t.ppf((1 + confidence) / 2, size.size - 2) * fit.stderr
     low, high = fit.slope - half, fit.slope + half
     exact = bool((error <= rounding(np.float64).value).all())
-    wrong_rate = rate is not None and not low <= -rate <= high
+    wrong_rate = rate is not None and abs(fit.slope + rate) > max(half, resolution)
     if exact:
         verdict, reason = Verdict.SUPPORTED, "the error is within rounding at every size"
-    elif low >= 0 or wrong_rate:
+    elif low >= -resolution or wrong_rate:
         verdict, reason = Verdict.REFUTED, f"the error scales as size^({fit.slope:.2g} ± {half:.2g})"
-    elif high >= 0:
-        verdict, reason = Verdict.INCONCLUSIVE, f"the error scales as size^({fit.slope:.2g} ± {half:.2g}): take more sizes"
+    elif high >= -resolution:
+        verdict, reason = (
+            Verdict.INCONCLUSIVE,
+            f"the error scales as size^({fit.slope:.2g} ± {half:.2g}): take more sizes",
+        )
     else:
         verdict, reason = Verdict.SUPPORTED, f"the error falls as size^({fit.slope:.2g} ± {half:.2g})"
     worst = int(error.argmax())

@@ -56,7 +56,9 @@ def collect(claims: Iterable[Claim], runs: Iterable[Run], code: str) -> list[dic
                 for evidence in run.evidence
                 if (evidence.claim, evidence.statement) == (claim.id, statement.name)
             ]
-            entries += found or [{**_ABSENT, "statement": statement.name, "kind": str(statement.kind), "verdict": NOT_RUN}]
+            entries += found or [
+                {**_ABSENT, "statement": statement.name, "kind": str(statement.kind), "verdict": NOT_RUN}
+            ]
         deciding = min(entries, key=lambda entry: _ORDER.index(entry["verdict"]))
         rows.append({
             "id": claim.id, "title": claim.title, "part": claim.part, "expected": str(claim.expected),
@@ -77,5 +79,7 @@ def problems(rows: Iterable[Mapping[str, Any]]) -> list[str]:
             STALE: "theory/ or cls_toys/ changed since: run `make book`",
             NOT_RUN: "no executed notebook checks it: run `make book`, or add a check to a notebook",
         }.get(row["verdict"], row["reason"])
-        lines.append(f"claim {row['id']} ({row['statement']}) is {row['verdict']}, not {row['expected']}{where}: {cure}")
+        lines.append(
+            f"claim {row['id']} ({row['statement']}) is {row['verdict']}, not {row['expected']}{where}: {cure}"
+        )
     return lines

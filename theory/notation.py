@@ -91,11 +91,16 @@ collateral = define(
 mean_collateral = define("mean_collateral", r"\bar{c}", "mean collateral over the items with a nonzero key")
 max_collateral = define("max_collateral", r"\max_i c_i", "largest collateral over the items with a nonzero key")
 optimal_collateral = define("optimal_collateral", "c_i^*", "least collateral of any write that moves item i")
-leverage = define("leverage", r"\ell_i", "leverage of item i: diagonal entry i of the hat matrix, in [0, 1]", positive=True)
+leverage = define(
+    "leverage", r"\ell_i", "leverage of item i: diagonal entry i of the hat matrix, in [0, 1]", positive=True
+)
 
 # Toy models of superposition, local writes, frames
 dimensionality = define(
-    "dimensionality", "D_i", "feature dimensionality of item i, equal to the writability of its local write", positive=True
+    "dimensionality",
+    "D_i",
+    "feature dimensionality of item i, equal to the writability of its local write",
+    positive=True,
 )
 sum_dimensionality = define("sum_dimensionality", r"\sum_i D_i", "total feature dimensionality of a code")
 blast_radius = define("blast_radius", "B_i", "blast radius of unit key i: sum of its squared overlaps with all others")
@@ -103,11 +108,15 @@ mean_local_collateral = define(
     "mean_local_collateral", r"\bar{c}^{\,\mathrm{local}}", "mean collateral of local (Hebbian) writes"
 )
 mean_blast = define("mean_blast", r"\frac{1}{n}\sum_i B_i", "mean blast radius of unit keys")
-max_overlap = define("max_overlap", r"\max_{i \neq j} \langle k_i, k_j\rangle^2", "largest squared overlap of two unit keys")
+max_overlap = define(
+    "max_overlap", r"\max_{i \neq j} \langle k_i, k_j\rangle^2", "largest squared overlap of two unit keys"
+)
 
 # Random keys
 expected_optimal = define("expected_optimal", r"\mathbb{E}\,c_i^*", "expected least collateral over random keys")
-expected_local = define("expected_local", r"\mathbb{E}\,B_i", "expected collateral of a local write over random unit keys")
+expected_local = define(
+    "expected_local", r"\mathbb{E}\,B_i", "expected collateral of a local write over random unit keys"
+)
 leverage_cdf = define("leverage_cdf", r"\Pr(\ell_i \leq x)", "distribution function of the leverage over random keys")
 x = define("x", "x", "a point in [0, 1] at which a distribution function is taken", positive=True)
 

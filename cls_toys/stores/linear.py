@@ -24,7 +24,9 @@ class LinearStore:
     Raises ``ValueError`` on an unknown rule, a ridge that is missing, superfluous or not positive, and bad keys.
     """
 
-    def __init__(self, keys: Float[Tensor, "items dim"], out: int = 1, rule: Rule = "local", ridge: float = 0.0) -> None:
+    def __init__(
+        self, keys: Float[Tensor, "items dim"], out: int = 1, rule: Rule = "local", ridge: float = 0.0
+    ) -> None:
         check_keys(keys)
         if rule not in get_args(Rule):
             raise ValueError(f"rule={rule!r}: must be one of {', '.join(get_args(Rule))}")

@@ -48,8 +48,12 @@ writability_budget = Claim(
     title="The writability budget",
     part="compression",
     hypotheses=(
-        Hypothesis("The items are read linearly: item $j$ reads $W k_j$, and a write is any change $\\Delta W$ of $W$."),
-        Hypothesis("One write is aimed at each of the $n'$ items with a nonzero key, by any rule whatever; it moves its item."),
+        Hypothesis(
+            "The items are read linearly: item $j$ reads $W k_j$, and a write is any change $\\Delta W$ of $W$."
+        ),
+        Hypothesis(
+            "One write is aimed at each of the $n'$ items with a nonzero key, by any rule whatever; it moves its item."
+        ),
         Hypothesis("The keys have rank $r$, which is at most $n'$.", sp.Le(rank, n_keys)),
     ),
     statements=(
@@ -83,7 +87,11 @@ writability_budget = Claim(
             sp.Eq(mean_collateral, _bound),
             Kind.EXACT,
             "The mean bound is attained.",
-            hypotheses=(Hypothesis("Every write is optimal and all nonzero keys have the same leverage, as in an equal-norm tight frame."),),
+            hypotheses=(
+                Hypothesis(
+                    "Every write is optimal and all nonzero keys have the same leverage, as in an equal-norm tight frame."
+                ),
+            ),
         ),
     ),
     derivation=Derivation(
@@ -105,7 +113,9 @@ writability_budget = Claim(
                 "cauchy-schwarz",
                 "The squared hit is at most the leverage times the total effect; the gap is a square.",
                 sp.Ge(
-                    sp.Trace(k_i.T * sp.Inverse(M) * k_i) * sp.Trace(v.T * M * v), sp.Trace(v.T * k_i) ** 2, evaluate=False
+                    sp.Trace(k_i.T * sp.Inverse(M) * k_i) * sp.Trace(v.T * M * v),
+                    sp.Trace(v.T * k_i) ** 2,
+                    evaluate=False,
                 ),
                 {k_i: k_2, v: v_2, M: M_2},
                 certificate=cauchy_schwarz_remainder(v_2),
@@ -113,7 +123,9 @@ writability_budget = Claim(
             instance(
                 "total-effect",
                 "The quadratic form of $M$ is the squared change summed over the items.",
-                sp.Eq(sp.Trace(v.T * (K * K.T) * v), sp.Sum((K.T * v)[_j - 1, 0] ** 2, (_j, 1, n_items)), evaluate=False),
+                sp.Eq(
+                    sp.Trace(v.T * (K * K.T) * v), sp.Sum((K.T * v)[_j - 1, 0] ** 2, (_j, 1, n_items)), evaluate=False
+                ),
                 {K: K_23, v: v_2, n_items: 3, dim: 2},
             ),
             instance(
@@ -126,10 +138,10 @@ writability_budget = Claim(
                 ),
                 {k_i: k_2, M: M_2, v: M_2.inv() * k_2},
             ),
-            instance("projector", "The hat matrix is its own square.", sp.Eq(_hat * _hat, _hat, evaluate=False), {K: K_23}),
             instance(
-                "trace", "Its trace is the rank.", sp.Eq(sp.Trace(_hat), dim, evaluate=False), {K: K_23, dim: 2}
+                "projector", "The hat matrix is its own square.", sp.Eq(_hat * _hat, _hat, evaluate=False), {K: K_23}
             ),
+            instance("trace", "Its trace is the rank.", sp.Eq(sp.Trace(_hat), dim, evaluate=False), {K: K_23, dim: 2}),
             instance(
                 "am-hm",
                 "Arithmetic and harmonic mean; the gap is a sum of squares over positive products.",

@@ -36,7 +36,9 @@ local_write_dimensionality = Claim(
     part="compression",
     hypotheses=(
         Hypothesis("The key of item $i$ is $k_i \\neq 0$, for example column $i$ of a toy model of superposition."),
-        Hypothesis("The write is local: $\\Delta W = \\delta k_i^\\top$, as one gradient step on the item alone makes."),
+        Hypothesis(
+            "The write is local: $\\Delta W = \\delta k_i^\\top$, as one gradient step on the item alone makes."
+        ),
     ),
     statements=(
         Statement(
@@ -92,7 +94,11 @@ local_write_dimensionality = Claim(
             instance(
                 "overlaps",
                 "The quadratic form is the sum of squared overlaps.",
-                sp.Eq(sp.Trace(k_i.T * (K * K.T) * k_i), sp.Sum((K.T * k_i)[_j - 1, 0] ** 2, (_j, 1, n_items)), evaluate=False),
+                sp.Eq(
+                    sp.Trace(k_i.T * (K * K.T) * k_i),
+                    sp.Sum((K.T * k_i)[_j - 1, 0] ** 2, (_j, 1, n_items)),
+                    evaluate=False,
+                ),
                 {K: K_23, k_i: k_2, n_items: 3, dim: 2},
             ),
             identity(
@@ -105,7 +111,9 @@ local_write_dimensionality = Claim(
                 "eigenvector",
                 "Leverage times total effect is at least the squared hit; the gap is the squared wedge of $k_i$ and $M k_i$.",
                 sp.Ge(
-                    sp.Trace(k_i.T * sp.Inverse(M) * k_i) * sp.Trace(k_i.T * M * k_i), sp.Trace(k_i.T * k_i) ** 2, evaluate=False
+                    sp.Trace(k_i.T * sp.Inverse(M) * k_i) * sp.Trace(k_i.T * M * k_i),
+                    sp.Trace(k_i.T * k_i) ** 2,
+                    evaluate=False,
                 ),
                 {k_i: k_2, M: M_2},
                 certificate=cauchy_schwarz_remainder(k_2),

@@ -96,7 +96,10 @@ random_keys = Claim(
                 "beta-law",
                 "With $\\ell = u/(1+u)$ and sum $s$, the joint density of share and sum (Jacobian $s$) factorises.",
                 _gamma_density(_ell * _s, _a) * _gamma_density((1 - _ell) * _s, _b) * _s,
-                _ell ** (_a - 1) * (1 - _ell) ** (_b - 1) * sp.gamma(_a + _b) / (sp.gamma(_a) * sp.gamma(_b))
+                _ell ** (_a - 1)
+                * (1 - _ell) ** (_b - 1)
+                * sp.gamma(_a + _b)
+                / (sp.gamma(_a) * sp.gamma(_b))
                 * _gamma_density(_s, _a + _b),
             ),
             identity(

@@ -1,0 +1,136 @@
+"""Every registered claim: its derivation holds, its symbols are in the glossary, its bound is its printed formula."""
+
+import re
+
+import numpy as np
+import pytest
+import sympy as sp
+
+import theory
+from theory.claim import Claim, Hypothesis, Statement
+from theory.evidence import Kind, Verdict
+from theory.notation import GLOSSARY, define
+
+CLAIMS = theory.claims()
+
+
+@pytest.fixture(params=CLAIMS)
+def claim(request: pytest.FixtureRequest) -> Claim:
+    return CLAIMS[request.param]
+
+
+def test_the_first_three_claims_are_registered() -> None:
+    assert {"writability-budget", "local-write-dimensionality", "random-keys"} <= set(CLAIMS)
+
+
+def test_the_derivation_holds(claim: Claim) -> None:
+    assert claim.derivation is not None
+    assert len(claim.derivation.check()) == len(claim.derivation.steps) > 0
+
+
+def test_every_step_belongs_to_a_sentence_and_says_how_it_is_checked(claim: Claim) -> None:
+    sentences = re.split(r"(?<=\.) ", claim.derivation.proof)
+    for step in claim.derivation.steps:
+        assert any(f"[{step.name}]" in sentence for sentence in sentences)
+        assert f"({step.how})" in step.markdown()
+
+
+def test_every_symbol_is_in_the_glossary(claim: Claim) -> None:
+    symbols = {s for statement in claim.statements for s in statement.relation.free_symbols}
+    assert {s.name for s in symbols} <= set(GLOSSARY)
+    assert all(GLOSSARY[s.name].symbol == s for s in symbols), "same name, other assumptions: they would not cancel"
+
+
+def test_claims_say_what_breaks_them(claim: Claim) -> None:
+    assert claim.counterexamples
+    assert all(statement.text for statement in claim.statements)
+
+
+# Worked by hand from the specification's table (compression.md 1.2 to 1.4).
+@pytest.mark.parametrize(
+    ("id", "statement", "symbols", "expected"),
+    [
+        ("writability-budget", "mean", {"n_keys": 40, "rank": 8}, 4),
+        ("writability-budget", "mean", {"n_keys": 40, "rank": 5}, 7),
+        ("writability-budget", "mean", {"n_keys": 6, "rank": 6}, 0),
+        ("writability-budget", "optimal", {"leverage": 0.2}, 4),
+        ("local-write-dimensionality", "frame-potential", {"n_items": 24, "rank": 8}, 2),
+        ("local-write-dimensionality", "welch", {"n_items": 3, "dim": 2}, 0.25),  # three lines at 60 degrees
+        ("local-write-dimensionality", "welch", {"n_items": 6, "dim": 3}, 0.2),  # the icosahedron's diagonals
+        ("local-write-dimensionality", "welch", {"n_items": 4, "dim": 4}, 0),
+        ("random-keys", "optimal-mean", {"n_items": 40, "dim": 10}, 3.75),
+        ("random-keys", "optimal-mean", {"n_items": 400, "dim": 50}, 350 / 48),
+        ("random-keys", "local-mean", {"n_items": 60, "dim": 50}, 1.18),
+        # Beta(1, 1) is uniform, Beta(1, 2) has distribution function 1 - (1 - x)^2.
+        ("random-keys", "leverage-law", {"n_items": 4, "dim": 2, "x": 0.3}, 0.3),
+        ("random-keys", "leverage-law", {"n_items": 6, "dim": 2, "x": 0.3}, 0.51),
+    ],
+)
+def test_bounds_at_known_values(id: str, statement: str, symbols: dict[str, float], expected: float) -> None:
+    np.testing.assert_allclose(CLAIMS[id].bound(statement, **symbols), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_bound_broadcasts() -> None:
+    bound = CLAIMS["writability-budget"].bound("mean", n_keys=np.array([8, 16, 40]), rank=np.array([[4], [8]]))
+    np.testing.assert_allclose(bound, [[1, 3, 9], [0, 1, 4]])
+
+
+def test_the_theorem_block_states_all_and_the_status_is_not_typed(claim: Claim) -> None:
+    shown = claim.show()._repr_mimebundle_()
+    assert claim.title in shown["text/markdown"]
+    for statement in claim.statements:
+        assert f"*{statement.name}*" in shown["text/markdown"]
+    for hypothesis in claim.hypotheses:
+        assert hypothesis.text in shown["text/markdown"]
+    assert claim.status == "proved"
+    bare = Claim("bare", "", "", (), claim.statements, None, (), ())
+    assert bare.status == "empirical"
+
+
+def test_symbols_missing_unknown_or_misspelt() -> None:
+    budget = CLAIMS["writability-budget"]
+    with pytest.raises(ValueError, match="missing rank; needed are n_keys, rank"):
+        budget.bound("mean", n_keys=4)
+    with pytest.raises(ValueError, match=r"unknown n_kyes \(did you mean 'n_keys'\?\)"):
+        budget.bound("mean", n_kyes=4, rank=2)
+    with pytest.raises(ValueError, match=r"unknown rnak \(did you mean 'rank'\?\)"):
+        budget.check([1.0], "sum", rnak=2, n_keys=3)
+    with pytest.raises(ValueError, match="missing n_keys"):  # the hypothesis r <= n' needs it
+        budget.check([1.0], "sum", rank=2)
+    with pytest.raises(ValueError, match=r"no statement 'maen' \(did you mean 'mean'\?\); it has sum, mean"):
+        budget.statement("maen")
+    with pytest.raises(ValueError, match=r"no claim 'writability-bugdet' \(did you mean 'writability-budget'\?\)"):
+        theory.claim("writability-bugdet")
+
+
+def test_malformed_claims_are_refused() -> None:
+    headline = CLAIMS["writability-budget"].statements[0]
+    with pytest.raises(ValueError, match="joined by hyphens"):
+        Claim("Not An Id", "", "", (), (headline,), None, (), ())
+    with pytest.raises(ValueError, match="states nothing"):
+        Claim("empty", "", "", (), (), None, (), ())
+    with pytest.raises(ValueError, match="no Eq, Le or Ge"):
+        Statement("s", sp.Gt(sp.Symbol("a"), sp.Symbol("b")), Kind.EXACT, "")
+
+
+def test_one_symbol_has_one_meaning() -> None:
+    with pytest.raises(ValueError, match="already defined"):
+        define("rank", "r", "something else")
+
+
+def test_a_failed_hypothesis_is_named_and_nothing_is_judged() -> None:
+    evidence = CLAIMS["random-keys"].check([1.0, 1.0, 1.0], "optimal-mean", n_items=40, dim=4)
+    assert evidence.verdict is Verdict.NOT_APPLICABLE
+    assert "finite variance" in evidence.reason
+    assert evidence.trials == 0
+    one_cell_fails = {"n_items": [40, 8], "dim": [10, 8]}
+    evidence = CLAIMS["random-keys"].check([[0.1, 0.2, 0.4]] * 2, "leverage-law", **one_cell_fails)
+    assert evidence.verdict is Verdict.NOT_APPLICABLE
+    assert "$n > d$" in evidence.reason
+    evidence = CLAIMS["local-write-dimensionality"].check([0.1], "welch", n_items=3, dim=5)
+    assert evidence.verdict is Verdict.NOT_APPLICABLE
+    assert "norm 1" in evidence.reason
+
+
+def test_a_hypothesis_needs_no_predicate() -> None:
+    assert Hypothesis("Words only.").predicate == sp.true
