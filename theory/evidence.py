@@ -387,7 +387,7 @@ def _trend(
         raise ValueError(f"{evidence.claim}: the prediction is 0 at some size, where a relative error is undefined")
     error = np.abs(measured / bound - 1)
     fit = stats.linregress(np.log(size), np.log(np.maximum(error, np.finfo(float).eps)))
-    half = stats.t.ppf((1 + confidence) / 2, size.size - 2) * fit.stderr
+    half = stats.t.ppf((1 + confidence) / 2, size.size - 2) * np.nan_to_num(fit.stderr)  # NaN for a constant error
     low, high = fit.slope - half, fit.slope + half
     exact = bool((error <= rounding(np.float64).value).all())
     wrong_rate = rate is not None and abs(fit.slope + rate) > max(half, resolution)

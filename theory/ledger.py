@@ -38,7 +38,7 @@ def collect(claims: Iterable[Claim], runs: Iterable[Run], code: str) -> list[dic
 
     ``verdict`` is the worst verdict of the claim's statements, and ``statement``, ``kind``, ``trials``, ``violations``,
     ``slack``, ``interval``, ``level``, ``parameters``, ``notebook`` and ``run`` are those of the evidence that decided it.
-    ``statements`` lists every evidence, and the statements that have none.
+    ``statements`` lists every evidence (``number`` is its place in its notebook, from 1), and the statements without any.
     """
     runs = tuple(runs)
     rows = []
@@ -51,9 +51,10 @@ def collect(claims: Iterable[Claim], runs: Iterable[Run], code: str) -> list[dic
                     "verdict": str(evidence.verdict) if run.code == code else STALE,
                     "notebook": run.notebook,
                     "run": run.key,
+                    "number": number,
                 }
                 for run in runs
-                for evidence in run.evidence
+                for number, evidence in enumerate(run.evidence, 1)
                 if (evidence.claim, evidence.statement) == (claim.id, statement.name)
             ]
             entries += found or [

@@ -1,0 +1,22 @@
+"""The book's own Sphinx extension: theorem blocks and ledger made from the claims, outputs of executed notebooks.
+
+A page writes ``{claim} id`` and gets the theorem, its status and links to its evidence. Whatever the claims and the
+executed notebooks do not bear out is a warning, and the book is built with warnings as errors.
+"""
+
+from typing import Any
+
+from sphinx.application import Sphinx
+
+from cls_toys_book import chapter, checks, directives
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register everything with Sphinx."""
+    app.add_directive("claim", directives.ClaimBlock)
+    app.add_directive("ledger", directives.Ledger)
+    app.add_directive("symbols", directives.Symbols)
+    app.connect("builder-inited", checks.collect)
+    app.connect("source-read", chapter.add_rerun)
+    app.connect("doctree-read", checks.theorems_have_claims)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

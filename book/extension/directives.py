@@ -1,0 +1,165 @@
+"""Directives of the book, each written as the MyST text it stands for and parsed in place."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from docutils.statemachine import StringList
+from sphinx.util.docutils import SphinxDirective
+
+from theory import claim, claims
+from theory.notation import GLOSSARY
+
+SUPPORTED, REFUTED = "supported", "refuted"
+
+
+class MystDirective(SphinxDirective):
+    """A directive that stands for MyST text."""
+
+    def text(self) -> str:
+        """The text it stands for."""
+        raise NotImplementedError
+
+    def run(self) -> list[nodes.Node]:
+        """The nodes of the text; the page is read again when any notebook is executed anew."""
+        for name in {row["notebook"] for row in self.rows().values() if row["notebook"]}:
+            self.env.note_dependency(self.env.doc2path(f"notebooks/{name}"))
+        container = nodes.Element()
+        self.state.nested_parse(StringList(self.text().splitlines(), self.get_source_info()[0]), 0, container)
+        return container.children
+
+    def rows(self) -> dict[str, Mapping[str, Any]]:
+        """The ledger's rows by claim id."""
+        return {row["id"]: row for row in self.env.cls_toys_rows}
+
+
+class ClaimBlock(MystDirective):
+    """``{claim} id``: the theorem block of a claim, its status, and links to its evidence."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """The theorem block; an unknown id is an error at this line."""
+        if self.arguments[0] not in claims():
+            raise self.error(f"theorem block {self.arguments[0]!r} has no claim: theory/ defines {', '.join(claims())}")
+        return super().run()
+
+    def text(self) -> str:
+        """A sphinx-proof theorem with the claim's own words."""
+        chosen = claim(self.arguments[0])
+        row = self.rows()[chosen.id]
+        evidence = ", ".join(f"{entry['statement']}: {evidence_link(entry)}" for entry in row["statements"])
+        references = f"\n\n*Sources.* {{cite:p}}`{','.join(chosen.references)}`" if chosen.references else ""
+        return (
+            f"``````{{prf:theorem}} {chosen.title}\n:label: {chosen.id}\n:class: claim\n\n"
+            f"{status(row)}\n\n{chosen.body()}{references}\n\n*Evidence.* {evidence}.\n``````"
+        )
+
+
+class Ledger(MystDirective):
+    """``{ledger}``: every claim with all its evidence; with ``:brief:`` one row a claim."""
+
+    option_spec: ClassVar = {"brief": directives.flag}
+
+    def text(self) -> str:
+        """One table, or one a claim."""
+        return self._brief() if "brief" in self.options else self._full()
+
+    def _brief(self) -> str:
+        rows = [
+            (
+                theorem_link(row),
+                status(row),
+                f"{row['trials']}, {row['violations']} violations",
+                chapter_link(row["notebook"]),
+            )
+            for row in self.rows().values()
+        ]
+        return table(("claim", "status", "trials of the deciding check", "chapter"), rows)
+
+    def _full(self) -> str:
+        parts = []
+        for row in self.rows().values():
+            entries = [
+                (
+                    entry["statement"], entry["kind"], evidence_link(entry), str(entry["trials"]), str(entry["violations"]),
+                    *(number(entry["slack"][name]) for name in ("min", "median", "max")), interval(entry), entry["label"],
+                )
+                for entry in row["statements"]
+            ]  # fmt: skip
+            names = (
+                "statement",
+                "kind",
+                "verdict",
+                "trials",
+                "violations",
+                "least",
+                "median",
+                "greatest",
+                "interval",
+                "measured on",
+            )
+            parts.append(
+                f"## {row['title']}\n\n{status(row)} `{row['id']}`, stated in {theorem_link(row)}.\n\n{table(names, entries)}"
+            )
+        return "\n\n".join(parts)
+
+
+class Symbols(MystDirective):
+    """``{symbols}``: the glossary of symbols."""
+
+    def text(self) -> str:
+        """One row a symbol: as printed, as a keyword, its meaning."""
+        rows = [(f"${entry.latex}$", f"`{name}`", entry.meaning) for name, entry in GLOSSARY.items()]
+        return table(("symbol", "in the code", "meaning"), rows)
+
+
+def status(row: Mapping[str, Any]) -> str:
+    """What stands behind a claim and what its evidence says, as two badges that read as words."""
+    colour = {SUPPORTED: "success", REFUTED: "danger"}.get(row["verdict"], "warning")
+    said = row["verdict"] if row["verdict"] == row["expected"] else f"{row['verdict']}, expected {row['expected']}"
+    return f"{{bdg-secondary}}`{row['status']}` {{bdg-{colour}}}`{said}`"
+
+
+def theorem_link(row: Mapping[str, Any]) -> str:
+    """A link to the theorem block of a claim."""
+    return f"{{prf:ref}}`{row['title']} <{row['id']}>`"
+
+
+def chapter_link(notebook: str | None) -> str:
+    """A link to a chapter, or nothing for evidence that is not there."""
+    return f"{{doc}}`/notebooks/{notebook}`" if notebook else "none"
+
+
+def evidence_link(entry: Mapping[str, Any]) -> str:
+    """The verdict of one evidence, linked to its table."""
+    return (
+        f"{{ref}}`{entry['verdict']} <{anchor(entry['notebook'], entry['number'])}>`"
+        if entry["notebook"]
+        else entry["verdict"]
+    )
+
+
+def anchor(notebook: str, number: int) -> str:
+    """The label of evidence ``number`` of a notebook."""
+    return f"evidence-{notebook.replace('_', '-')}-{number}"
+
+
+def interval(entry: Mapping[str, Any]) -> str:
+    """The interval and its level, or nothing."""
+    if not entry["interval"]:
+        return ""
+    low, high = map(number, entry["interval"])
+    return f"{low} to {high} at {entry['level']:g}"
+
+
+def number(value: float | None) -> str:
+    """Four significant digits; a dash for what does not exist."""
+    return "–" if value is None else f"{value:.4g}"
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A MyST table."""
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
