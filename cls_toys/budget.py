@@ -1,6 +1,6 @@
 """How a code spends its writability budget: every write rule on every key matrix, measured by writing."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import polars as pl
@@ -35,34 +35,43 @@ def measured_writability(
 ) -> Float[Tensor, " items"]:
     """Writability of each item's write under a rule, from writing it into a store and reading all items.
 
-    The rule ``random`` writes along a random direction that is unrelated to the item.
+    The rule ``random`` writes along a random direction that is unrelated to the item; as no store writes so, the change
+    is applied to the keys directly.
     """
+    if rule not in RULES:
+        raise ValueError(f"rule={rule!r}: must be one of {', '.join(RULES)}")
     if rule == "random":
         noise = torch.randn(keys.shape, generator=generator, dtype=keys.dtype)
         return probes.writability(keys, noise)
     ridge = RIDGE * float(keys.square().sum()) / min(keys.shape) if rule == "ridge" else 0.0
-    store = LinearStore(keys, rule=rule, ridge=ridge)  # type: ignore[arg-type]
+    store = LinearStore(keys, rule=rule, ridge=ridge)
     return 1 / (1 + probes.collateral(store, keys, torch.ones(len(keys), 1, dtype=keys.dtype)))
 
 
 def spend(
-    codes: Mapping[str, Float[Tensor, "_ _"]], *, generator: Generator, rules: Iterable[str] = RULES
+    codes: Mapping[str, Float[Tensor, "_ _"]], *, generator: Generator, rules: Sequence[str] = RULES
 ) -> pl.DataFrame:
     """One row an item, rule and code: ``code, rule, item, writability, leverage, n_keys, rank, condition``.
 
-    Items with a zero key are left out: no write moves them.
+    Items with a zero key are left out, as no write moves them; ``item`` still counts the rows of the code. Raises
+    ``ValueError`` on a code whose keys are all zero.
     """
     tables = []
     for name, keys in codes.items():
-        kept = keys[probes.nonzero_keys(keys)]
+        nonzero = probes.nonzero_keys(keys)
+        if not nonzero.any():
+            raise ValueError(
+                f"code {name!r}: all its {len(keys)} keys are zero, so no write moves an item; leave it out"
+            )
+        kept = keys[nonzero]
         common = {
             "code": name, "leverage": probes.leverage(kept).numpy(), "n_keys": len(kept), "rank": int(probes.rank(kept)),
-            "condition": float(probes.condition(kept)), "item": range(len(kept)),
+            "condition": float(probes.condition(kept)), "item": nonzero.nonzero()[:, 0].numpy(),
         }  # fmt: skip
         for rule in rules:
             writability = measured_writability(kept, rule, generator=generator).numpy()
             tables.append(pl.DataFrame(common | {"rule": rule, "writability": writability}))
-    return pl.concat(tables)
+    return pl.concat(tables, how="vertical_relaxed")  # codes may differ in dtype
 
 
 def totals(items: pl.DataFrame) -> pl.DataFrame:
@@ -84,8 +93,8 @@ class RandomKeys(NamedTuple):
 
 def random_keys(items: int, dim: int, trials: int, *, generator: Generator) -> RandomKeys:
     """Leverage of the first item, and mean collateral of optimal and local writes, in ``trials`` draws of random keys."""
-    gaussian = torch.randn(trials, items, dim, generator=generator, dtype=make.DTYPE)
-    unit = torch.nn.functional.normalize(torch.randn(trials, items, dim, generator=generator, dtype=make.DTYPE), dim=-1)
+    gaussian = make.gaussian(trials * items, dim, generator=generator).reshape(trials, items, dim)
+    unit = make.unit(trials * items, dim, generator=generator).reshape(trials, items, dim)
     optimal = probes.writability(gaussian, probes.optimal_directions(gaussian))
     local = probes.writability(unit, unit)
     return RandomKeys(probes.leverage(gaussian)[:, 0], (1 / optimal - 1).mean(-1), (1 / local - 1).mean(-1))
@@ -103,7 +112,7 @@ def trap(items: int, dim: int, *, generator: Generator) -> pl.DataFrame:
     shortcut = []
     for item in range(items):
         others = torch.cat((keys[:item], keys[item + 1 :]))
-        shortcut.append(1 / float(keys[item] @ torch.linalg.pinv(others.T @ others) @ keys[item]))
+        shortcut.append(float(1 / (keys[item] @ torch.linalg.pinv(others.T @ others) @ keys[item])))
     truth = 1 / measured_writability(keys, "optimal", generator=generator) - 1
     return pl.DataFrame({"item": range(items), "shortcut": shortcut, "measured": truth.numpy()})
 

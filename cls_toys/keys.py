@@ -27,8 +27,8 @@ def unit(items: int, dim: int, *, generator: Generator) -> Float[Tensor, "items 
 
 def anisotropic(items: int, dim: int, spread: float = 1e3, *, generator: Generator) -> Float[Tensor, "items dim"]:
     """Gaussian keys whose coordinates have scales from 1 down to ``1 / spread``, geometrically spaced."""
-    if spread < 1:
-        raise ValueError(f"spread={spread}: the ratio of largest to least scale must be at least 1")
+    if not 1 <= spread < math.inf:
+        raise ValueError(f"spread={spread}: the ratio of largest to least scale must be finite and at least 1")
     scale = torch.logspace(0, -math.log10(spread), dim, dtype=DTYPE)
     return gaussian(items, dim, generator=generator) * scale
 
@@ -48,22 +48,22 @@ def duplicated(items: int, dim: int, copies: int = 2, *, generator: Generator) -
 
 
 def harmonic_frame(items: int, dim: int) -> Float[Tensor, "items dim"]:
-    r"""An equal-norm tight frame of unit keys for any ``items >= dim``: samples of the lowest harmonics.
+    r"""An equal-norm tight frame of unit keys for any ``items >= dim``.
 
     .. math:: \sum_i k_i k_i^\top = \tfrac{n}{d} I
 
-    Source: benedetto2003. Raises ``ValueError`` when ``items < dim`` (a frame must span).
+    Samples of the lowest harmonics; the standard basis where ``items == dim`` is even. Source: benedetto2003.
+    Raises ``ValueError`` when ``items < dim`` (a frame must span).
     """
     _check(items, dim)
     if items < dim:
         raise ValueError(f"items={items}, dim={dim}: a tight frame needs at least as many items as dimensions")
+    if items == dim and dim % 2 == 0:
+        return torch.eye(items, dtype=DTYPE)  # the sine of the highest frequency would vanish at every sample
     time = torch.arange(items, dtype=DTYPE) / items
-    # dim = 2p: frequencies 1..p; dim = 2p + 1: the constant as well. At dim = items even, the highest needs cosine only.
     frequencies = torch.arange(1, dim // 2 + 1, dtype=DTYPE)
-    if dim == items and dim % 2 == 0:
-        return torch.eye(items, dtype=DTYPE)
     angle = 2 * math.pi * time[:, None] * frequencies  # [items, dim // 2]
     columns = [torch.cos(angle), torch.sin(angle)]
-    if dim % 2:
+    if dim % 2:  # the constant completes an odd number of columns
         columns.append(torch.full((items, 1), math.sqrt(0.5), dtype=DTYPE))
     return torch.cat(columns, dim=1) * math.sqrt(2 / dim)

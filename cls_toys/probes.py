@@ -24,8 +24,11 @@ def check_keys(keys: Tensor) -> None:
         raise ValueError("keys hold NaN or infinity: every entry must be finite")
 
 
-def _svd(keys: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Left and right singular vectors and singular values of the keys, and which values count as nonzero."""
+def svd(keys: Float[Tensor, "*batch items dim"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Left singular vectors, singular values, right singular vectors (rows), and which values count as nonzero.
+
+    Those above ``max(items, dim) * eps`` times the largest count: every rank, leverage and write follows this one cut.
+    """
     check_keys(keys)
     left, values, right = torch.linalg.svd(keys, full_matrices=False)
     cutoff = max(keys.shape[-2:]) * torch.finfo(keys.dtype).eps * values[..., :1]
@@ -33,8 +36,8 @@ def _svd(keys: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def rank(keys: Float[Tensor, "*batch items dim"]) -> Int[Tensor, "*batch"]:
-    """Rank r of each key matrix: singular values above ``max(items, dim) * eps`` times the largest."""
-    return _svd(keys)[3].sum(-1)
+    """Rank r of each key matrix: how many singular values count as nonzero."""
+    return svd(keys)[3].sum(-1)
 
 
 def leverage(keys: Float[Tensor, "*batch items dim"]) -> Float[Tensor, "*batch items"]:
@@ -47,20 +50,20 @@ def leverage(keys: Float[Tensor, "*batch items dim"]) -> Float[Tensor, "*batch i
     >>> leverage(torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])).round(decimals=4)
     tensor([1.0000, 0.5000, 0.5000])
     """
-    left, _, _, nonzero = _svd(keys)
+    left, _, _, nonzero = svd(keys)
     return (left.square() * nonzero[..., None, :]).sum(-1).clamp_max(1)  # rounding alone would exceed it
 
 
 def condition(keys: Float[Tensor, "*batch items dim"]) -> Float[Tensor, "*batch"]:
     """Condition number of the keys on their span: largest over least nonzero singular value; 1 if all keys are zero."""
-    _, values, _, nonzero = _svd(keys)
+    _, values, _, nonzero = svd(keys)
     least = values.masked_fill(~nonzero, torch.inf).amin(-1)
     return torch.where(nonzero.any(-1), values[..., 0] / least, 1.0)
 
 
 def optimal_directions(keys: Float[Tensor, "*batch items dim"]) -> Float[Tensor, "*batch items dim"]:
     r"""Row i is :math:`M^+ k_i`, the direction of the write that reaches item i with least collateral."""
-    left, values, right, nonzero = _svd(keys)
+    left, values, right, nonzero = svd(keys)
     return (left * torch.where(nonzero, 1 / values, 0.0)[..., None, :]) @ right
 
 
@@ -82,7 +85,7 @@ def writability(
     largest = moved.abs().amax(-1, keepdim=True)  # a share is scale-free: squares of small float32 keys would vanish
     moved = (moved / torch.where(largest > 0, largest, 1.0)).square()
     total = moved.sum(-1)
-    return torch.where(total > 0, moved.diagonal(dim1=-2, dim2=-1) / total, 0.0)
+    return torch.where(total == 0, 0.0, moved.diagonal(dim1=-2, dim2=-1) / total)
 
 
 def dimensionality(keys: Float[Tensor, "*batch items dim"]) -> Float[Tensor, "*batch items"]:
@@ -106,7 +109,8 @@ def collateral(
 
     .. math:: c_i = \frac{\sum_{j \neq i} \|\Delta y_j\|^2}{\|\Delta y_i\|^2}
 
-    Infinite where the write does not move its item. Works for any store: nothing is assumed of how it writes.
+    Infinite where the write does not move its item, NaN where the store reads NaN. Works for any store: nothing is
+    assumed of how it writes.
     """
     check_keys(keys)
     before = store.read(keys)
@@ -116,7 +120,7 @@ def collateral(
         written.write(keys[item], values[item])
         moved = (written.read(keys) - before).square().sum(-1)  # [items]
         others = torch.cat((moved[:item], moved[item + 1 :])).sum()
-        measured[item] = others / moved[item] if moved[item] > 0 else torch.inf
+        measured[item] = torch.inf if moved[item] == 0 else others / moved[item]
     return measured
 
 

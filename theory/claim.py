@@ -188,6 +188,10 @@ class Claim:
             )
         return "\n\n".join(lines)
 
+    def breaks(self) -> Shown:
+        """What breaks when a hypothesis is dropped, as a list."""
+        return Shown("\n".join(f"- {sentence}" for sentence in self.counterexamples))
+
     def explore(self, x: sp.Symbol, *sliders: Slider, statement: str | None = None, **chart: Any) -> alt.LayerChart:
         """A chart of the prediction over ``x`` with a slider for each other symbol; it needs no kernel to move."""
         chosen = self.statement(statement)

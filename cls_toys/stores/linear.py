@@ -1,12 +1,14 @@
 """A linear readout as a memory, and three rules to write it."""
 
+import math
+from copy import copy
 from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cls_toys.probes import check_keys
+from cls_toys.probes import svd
 
 Rule = Literal["local", "optimal", "ridge"]
 
@@ -18,31 +20,31 @@ class LinearStore:
        v = k \text{ (local)}, \quad M^+ k \text{ (optimal)}, \quad (M + \mu I)^{-1} k \text{ (ridge)},
 
     which recalls the value exactly. ``local`` is one gradient step on the item alone; the others know the second moment
-    M of the ``keys`` that they must not disturb (Meng et al. 2022 make the optimal one in a language model).
+    M of the ``keys`` that they must not disturb (Meng et al. 2022 make the optimal one in a language model). No write
+    at a key in the span of the ``keys`` disturbs them less than ``optimal``.
 
     ``keys`` is ``[items, dim]``, ``out`` the dimension of a value, ``ridge`` is :math:`\mu > 0`, in units of a squared key.
-    Raises ``ValueError`` on an unknown rule, a ridge that is missing, superfluous or not positive, and bad keys.
+    Raises ``ValueError`` on an unknown rule, a ridge that is missing, superfluous or not positive and finite, ``out < 1``,
+    and bad keys.
     """
 
     def __init__(
         self, keys: Float[Tensor, "items dim"], out: int = 1, rule: Rule = "local", ridge: float = 0.0
     ) -> None:
-        check_keys(keys)
         if rule not in get_args(Rule):
             raise ValueError(f"rule={rule!r}: must be one of {', '.join(get_args(Rule))}")
-        if (rule == "ridge") != (ridge > 0) or ridge < 0:
-            raise ValueError(f"ridge={ridge} with rule={rule!r}: the ridge rule needs ridge > 0, the others take none")
+        if not (0 < ridge < math.inf if rule == "ridge" else ridge == 0):
+            raise ValueError(
+                f"ridge={ridge} with rule={rule!r}: the ridge rule needs a finite ridge > 0, the others take none"
+            )
         if out < 1:
             raise ValueError(f"out={out}: a value needs at least one dimension")
         self.rule, self.ridge = rule, ridge
+        _, singular, basis, nonzero = svd(keys)
         self.weight = torch.zeros(out, keys.shape[1], dtype=keys.dtype, device=keys.device)  # [out, dim]
-        _, singular, basis = torch.linalg.svd(keys, full_matrices=rule == "ridge")
-        if rule != "ridge":
-            kept = singular > max(keys.shape) * torch.finfo(keys.dtype).eps * singular[0]
-            singular, basis = singular[kept], basis[kept]
-        else:
-            singular = torch.nn.functional.pad(singular, (0, len(basis) - len(singular)))
-        self._basis, self._gain = basis, 1 / (singular.square() + ridge)  # [rank, dim], [rank]
+        self._basis = basis[nonzero]  # [rank, dim], of the span of the keys
+        self._gain = 1 / (singular[nonzero].square() + ridge)  # [rank]
+        self._gain_outside = 1 / ridge if ridge else 0.0
 
     def read(self, keys: Float[Tensor, "items dim"]) -> Float[Tensor, "items out"]:
         """The values recalled at the keys."""
@@ -52,15 +54,16 @@ class LinearStore:
         """The row v along which a write at this key is made."""
         if self.rule == "local":
             return key
-        inside = self._basis @ key  # [rank]; rounding leaves a trace of a key that is orthogonal to the span
-        if inside.norm() <= len(key) * torch.finfo(key.dtype).eps * key.norm():
-            return torch.zeros_like(key)
-        return (self._gain * inside) @ self._basis
+        inside = self._basis @ key  # [rank]
+        outside = key - inside @ self._basis  # [dim]
+        rounding = len(key) * torch.finfo(key.dtype).eps * key.norm()  # what it leaves of a part that is truly zero
+        inside, outside = (part * (part.norm() > rounding) for part in (inside, outside))
+        return (self._gain * inside) @ self._basis + self._gain_outside * outside
 
     def write(self, key: Float[Tensor, " dim"], value: Float[Tensor, " out"]) -> None:
         """Recall ``value`` at ``key`` exactly.
 
-        A key that is zero, or orthogonal to all keys that the rule knows, changes nothing.
+        A zero key changes nothing, nor, under the optimal rule, does a key orthogonal to all that the rule knows.
         """
         row = self.direction(key)
         hit = row @ key
@@ -74,6 +77,6 @@ class LinearStore:
 
     def copy(self) -> "LinearStore":
         """An independent copy; the key statistics, which never change, are shared."""
-        clone = object.__new__(type(self))
-        clone.__dict__.update(self.__dict__)
+        clone = copy(self)
+        clone.weight = self.weight.clone()
         return clone

@@ -3,17 +3,22 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
+from cls_toys.workbench import provenance
 from cls_toys.workbench import run as running
 from cls_toys.workbench.parameters import ParameterError, read_parameters, split_assignments
+
+# theory/ and the book take seconds to import: the commands that need them import them.
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,71 +43,78 @@ def main() -> None:
     try:
         app()
     except ParameterError as error:
-        err.print(f"cls-toys: {error}", markup=False, highlight=False, soft_wrap=True)
+        _complain(error)
         raise SystemExit(2) from None
     except running.RunFailed as error:
-        err.print(f"cls-toys: {error}", markup=False, highlight=False, soft_wrap=True)
+        _complain(error)
         raise SystemExit(1) from None
 
 
 @app.command("list")
 def list_notebooks() -> None:
     """Notebooks, the claims they check, the verdict and the duration of their newest run."""
-    table = Table("notebook", "claims checked", "newest run", "seconds", "when")
+    from cls_toys.workbench.published import load
+
+    rows = []
     for name in running.notebook_names():
         newest = running.completed(name)
         if not newest:
-            table.add_row(name, "", "not run", "", "")
+            rows.append((name, "", _verdict("not run"), "", ""))
             continue
-        loaded = running.load(newest[0])
-        record = json.loads((newest[0] / "provenance.json").read_text())
-        verdicts = {str(evidence.verdict) for evidence in loaded.evidence}
-        table.add_row(
+        loaded, record = load(newest[0]), running.provenance_of(newest[0])
+        verdicts = {str(evidence.verdict) for evidence in loaded.evidence} or {"no evidence"}
+        current = loaded.code == provenance.code_hash()
+        rows.append((
             name, ", ".join(dict.fromkeys(evidence.claim for evidence in loaded.evidence)),
-            _coloured(", ".join(sorted(verdicts)) or "no evidence"), f"{record['duration_s']:.1f}", record["started"],
-        )  # fmt: skip
-    out.print(table)
+            _verdict(", ".join(sorted(verdicts)) if current else "stale"), f"{record['duration_s']:.1f}",
+            record["started"][:16].replace("T", " ") + " UTC",
+        ))  # fmt: skip
+    _print_table(("notebook", "claims checked", "newest run", "seconds", "started"), rows)
 
 
 @app.command()
 def params(name: Name) -> None:
-    """The typed parameters of a notebook: default, allowed range, meaning."""
+    """The typed parameters of a notebook: default, value in the fast profile, allowed range, meaning."""
     path = running.find_notebook(name)
-    fast = running.profile_parameters(path.stem, "fast")
-    table = Table("parameter", "type", "default", "fast", "allowed", "meaning")
-    for parameter in read_parameters(running.read_notebook(path)).values():
-        table.add_row(
-            parameter.name, parameter.type, str(parameter.default), str(fast.get(parameter.name, "")), parameter.allowed,
-            parameter.help,
-        )  # fmt: skip
-    out.print(table)
+    parameters = read_parameters(running.read_notebook(path))
+    fast = running.profile_parameters(path, "fast")
+    rows = [(p.name, p.type, p.default, fast.get(p.name, ""), p.allowed, p.help) for p in parameters.values()]
+    _print_table(("parameter", "type", "default", "fast", "allowed", "meaning"), rows)
+    print(f"Set them with: cls-toys run {name} -p {next(iter(parameters))}=VALUE")
 
 
 @app.command()
 def run(
     name: Name,
     parameter: Assignments = None,
-    profile: Annotated[Profile | None, typer.Option(help="Start from this profile's parameters.")] = None,
+    profile: Annotated[
+        Profile | None, typer.Option(help="Start from this profile's parameters, not from the defaults.")
+    ] = None,
     retry: Annotated[bool, typer.Option(help="Try again what failed before with the same parameters.")] = False,
     lab: Annotated[bool, typer.Option(help="Open the executed notebook in JupyterLab afterwards.")] = False,
 ) -> None:
-    """Execute a notebook once and print its verdicts; a run that is already there is not repeated."""
+    """Execute a notebook once and print its verdicts; a run that is already there is not repeated.
+
+    For example: cls-toys run writability_budget -p n_items=64 -p dim=16
+    """
     job = running.prepare(running.find_notebook(name), split_assignments(parameter or []), profile)
     known = job.folder.is_dir()
     folder = running.execute(job, retry=retry, progress=sys.stderr.isatty())
-    table = Table("claim", "statement", "verdict", "trials", "violations", "slack min", "median", "max", "measured on")
-    for evidence in running.load(folder).evidence:
-        slack = [f"{value:.4g}" if value is not None else "" for value in evidence.slack]
-        table.add_row(
-            evidence.claim, evidence.statement, _coloured(str(evidence.verdict)), str(evidence.trials), str(evidence.violations),
-            *slack, evidence.label,
-        )  # fmt: skip
-        if str(evidence.verdict) != "supported":
-            table.add_row("", "", evidence.reason)
-    out.print(table)
-    out.print(f"{'found' if known else 'executed'}: {_shown(folder)}", highlight=False, soft_wrap=True)
+    from cls_toys.workbench.published import load
+
+    rows: list[tuple[Any, ...]] = []
+    for evidence in load(folder).evidence:
+        slack = ["" if value is None else f"{value:.4g}" for value in evidence.slack]
+        verdict = str(evidence.verdict)
+        rows.append((
+            evidence.claim, evidence.statement, _verdict(verdict), evidence.trials, evidence.violations, *slack,
+            evidence.label if verdict == "supported" else f"{evidence.label}: {evidence.reason}".lstrip(": "),
+        ))  # fmt: skip
+    names = ("claim", "statement", "verdict", "trials", "violations", "slack min", "median", "max", "measured on")
+    _print_table(names, rows)
+    print(f"{'found' if known else 'executed'}: {os.path.relpath(folder)}")
     if lab:
-        _open_lab(str(folder / "executed.ipynb"))
+        _open_lab(folder / "executed.ipynb")
 
 
 @app.command()
@@ -113,27 +125,32 @@ def claims(
     ] = None,
     profile: Annotated[Profile | None, typer.Option(help="The runs of this profile only.")] = None,
 ) -> None:
-    """The claims ledger; exit code 1 when a published claim is not borne out by current evidence."""
-    from cls_toys.workbench.book import ledger_rows
-    from theory.ledger import problems
+    """The claims ledger of the published runs; exit code 1 when they do not bear out a published claim."""
+    from cls_toys.workbench.published import ledger_rows
+    from theory.evidence import Verdict
+    from theory.ledger import NOT_RUN, STALE, problems
 
     rows = ledger_rows(profile)
+    known = dict.fromkeys([*map(str, Verdict), STALE, NOT_RUN, *(row["status"] for row in rows)])
+    if status is not None and status not in known:
+        raise ParameterError(f"no verdict or status {status!r}; there are {', '.join(known)}")
     shown = [row for row in rows if status is None or status in (row["verdict"], row["status"])]
     if as_json:
         print(json.dumps(shown, indent=1, allow_nan=False))
     else:
-        table = Table(
-            "claim", "part", "status", "expected", "verdict", "decided by", "trials", "violations", "notebook"
-        )
-        for row in shown:
-            table.add_row(
-                row["id"], row["part"], row["status"], row["expected"], _coloured(row["verdict"]), row["statement"],
-                str(row["trials"]), str(row["violations"]), row["notebook"] or "",
-            )  # fmt: skip
-        out.print(table)
+        _print_table(
+            ("claim", "part", "status", "expected", "verdict", "decided by", "trials", "violations", "notebook"),
+            [
+                (
+                    row["id"], row["part"], row["status"], row["expected"], _verdict(row["verdict"]), row["statement"],
+                    row["trials"], row["violations"], row["notebook"] or "",
+                )
+                for row in shown
+            ],
+        )  # fmt: skip
     wrong = problems(rows)
     for line in wrong:
-        err.print(line, markup=False, highlight=False, soft_wrap=True)
+        print(line, file=sys.stderr)
     raise SystemExit(1 if wrong else 0)
 
 
@@ -167,7 +184,7 @@ def book(
 @app.command()
 def lab() -> None:
     """JupyterLab on the notebooks."""
-    _open_lab(str(running.NOTEBOOKS))
+    _open_lab(running.NOTEBOOKS)
 
 
 @contextmanager
@@ -183,11 +200,12 @@ def _progress(what: str, total: int) -> Iterator[Any]:
         yield advance
 
 
-def _open_lab(target: str) -> None:
-    os.execv(sys.executable, [sys.executable, "-m", "jupyter", "lab", target])
+def _open_lab(target: Path) -> None:
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "jupyter", "lab", str(target)])
 
 
-def _serve(page: Any) -> None:
+def _serve(page: Path) -> None:
     import functools
     import http.server
 
@@ -200,10 +218,17 @@ def _serve(page: Any) -> None:
             out.print("stopped")
 
 
-def _shown(folder: Any) -> str:
-    return os.path.relpath(folder)
+def _complain(error: Exception) -> None:
+    print("cls-toys:", " ".join(str(error).split()), file=sys.stderr)
 
 
-def _coloured(verdict: str) -> str:
-    style = _STYLE.get(verdict, "")
-    return f"[{style}]{verdict}[/]" if style else verdict
+def _print_table(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """A table; cells are plain text, in which brackets are no markup."""
+    table = Table(*names)
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+    out.print(table)
+
+
+def _verdict(verdict: str) -> Text:
+    return Text(verdict, style=_STYLE.get(verdict, ""))

@@ -7,7 +7,6 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,23 @@ PACKAGES = ("torch", "numpy", "scipy", "sympy", "altair", "papermill", "polars",
 
 
 def code_hash(root: Path = ROOT) -> str:
-    """SHA-256 over the Python sources of ``theory/`` and ``cls_toys/`` and the lock file: what evidence depends on.
+    """SHA-256 over the files of ``theory/`` and ``cls_toys/`` and the lock file: what evidence depends on.
 
     Of the workbench only ``charts.py`` is imported by notebooks; an edit in the rest of it makes no evidence stale.
     """
-    files = [
-        path
+    names = sorted(
+        path.relative_to(root).as_posix()
         for package in ("theory", "cls_toys")
-        for path in sorted((root / package).rglob("*.py"))
-        if path.parent.name != "workbench" or path.name == "charts.py"
-    ]
-    return digest((str(path.relative_to(root)), path.read_bytes()) for path in [*files, root / "requirements.lock"])
+        for path in (root / package).rglob("*")
+        if path.is_file() and _is_source(path.relative_to(root))
+    )
+    return digest((name, (root / name).read_bytes()) for name in [*names, "requirements.lock"])
+
+
+def _is_source(path: Path) -> bool:
+    if any(part.startswith((".", "__pycache__")) for part in path.parts) or path.name.endswith("~"):
+        return False
+    return path.parts[:2] != ("cls_toys", "workbench") or path.name == "charts.py"
 
 
 def digest(parts: Iterable[tuple[str, bytes]]) -> str:
@@ -38,29 +43,56 @@ def digest(parts: Iterable[tuple[str, bytes]]) -> str:
     return total.hexdigest()
 
 
-def run_key(cells: Iterable[str], parameters: Mapping[str, Any], code: str) -> str:
-    """The name of a run: notebook source without trailing white space, validated parameters, code hash."""
-    source = "\0".join("\n".join(line.rstrip() for line in cell.strip().splitlines()) for cell in cells)
-    parts = {"source": source, "parameters": json.dumps(parameters, sort_keys=True), "code": code}
-    return digest((name, value.encode()) for name, value in parts.items())[:20]
+def run_key(cells: Iterable[Mapping[str, Any]], parameters: Mapping[str, Any], code: str) -> str:
+    """The name of a run: the notebook's cells without trailing white space, validated parameters, code hash.
+
+    Of a cell count its type, its source and its tags, which decide how it is run and shown: no outputs, no other metadata.
+    """
+    parts = [("code", code), ("parameters", json.dumps(parameters, sort_keys=True))]
+    for cell in cells:
+        lines = [line.rstrip() for line in cell["source"].splitlines()]
+        parts += [
+            (cell["cell_type"], "\n".join(lines).strip("\n")),
+            ("tags", json.dumps(sorted(cell["metadata"].get("tags", ())))),
+        ]
+    return digest((name, value.encode()) for name, value in parts)[:20]
 
 
-@lru_cache(maxsize=1)
 def environment() -> dict[str, Any]:
     """Git commit and dirty flag, package versions, Python, platform, processors: in plain JSON values."""
     return {
-        "git": {"commit": _git("rev-parse", "HEAD"), "dirty": bool(_git("status", "--porcelain"))},
+        "git": _git(),
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
+        "cpu": _cpu(),
         "cores": os.cpu_count(),
     }
 
 
-def _git(*arguments: str) -> str | None:
+def _git(root: Path = ROOT) -> dict[str, Any]:
+    """Commit and dirty flag of the checkout at ``root``; both None without git, or outside a checkout of our own.
+
+    The hash of the code still tells what ran.
+    """
     try:
-        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=20, check=True)
+        top, commit = _output("git", "-C", str(root), "rev-parse", "--show-toplevel", "HEAD").splitlines()
+        if Path(top).resolve() == root.resolve():  # else an unpacked archive that lies in some other checkout
+            return {"commit": commit, "dirty": bool(_output("git", "-C", str(root), "status", "--porcelain"))}
     except (OSError, subprocess.SubprocessError):
-        return None  # not a checkout, or no git: the hash of the code still tells what ran
-    return done.stdout.strip()
+        pass
+    return {"commit": None, "dirty": None}
+
+
+def _output(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
+
+
+def _cpu() -> str:
+    """The processor's name: Linux tells it in a file, other systems tell Python."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

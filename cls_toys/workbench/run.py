@@ -1,12 +1,15 @@
 """One execution of one notebook: validated, keyed, resumable, never half-made.
 
 ``runs/<notebook>/<key>/`` holds ``executed.ipynb``, ``evidence.json`` and ``provenance.json``. It is written under a
-temporary name and renamed, so that it exists if and only if the run is complete. A run that failed is kept as
-``<key>.failed`` with its traceback.
+temporary name and renamed, so that it exists if and only if the run is complete; its files are read-only. A run that
+failed is kept as ``<key>.failed`` with its traceback.
+
+papermill, nbformat and theory/ take a second to import each: the functions that need them import them.
 """
 
 import json
 import os
+import platform
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,25 +19,24 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import nbformat
-import papermill
 import yaml
-from nbformat import NotebookNode
-from papermill.exceptions import PapermillExecutionError
 
 from cls_toys.workbench import provenance
 from cls_toys.workbench.parameters import ParameterError, read_parameters, resolve
-from theory import ledger
 
-NOTEBOOKS = provenance.ROOT / "notebooks"
-RUNS = provenance.ROOT / "runs"
-PROFILES = ("fast", "full")
+# CLS_TOYS_HOME names another folder to work in, for example on a disk with more room.
+HOME = Path(os.environ.get("CLS_TOYS_HOME") or provenance.ROOT).resolve()
+NOTEBOOKS = HOME / "notebooks"
+RUNS = HOME / "runs"
+PROFILES = ("full", "fast")
 # One thread a kernel: sums are then in one order, so the evidence does not depend on how many kernels run beside it.
-THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+THREADS = 1
+KERNEL = {name: str(THREADS) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+KERNEL["PYTHONHASHSEED"] = "0"  # sets of names, and what SymPy makes of them, are then in one order too
 
 
 class RunFailed(RuntimeError):
-    """A notebook that raised; the message says where its traceback is kept."""
+    """A run that did not complete; the message is one line, which says where its traceback is kept if it has one."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,6 @@ class Job:
 
     notebook: Path
     parameters: dict[str, Any]
-    profile: str | None
     key: str
     code: str
     runs: Path = RUNS
@@ -64,103 +65,102 @@ class Job:
         return self.folder.with_name(f"{self.key}.failed")
 
 
-def find_notebook(name: str) -> Path:
+def find_notebook(name: str, notebooks: Path = NOTEBOOKS) -> Path:
     """The notebook of that name in ``notebooks/``, or at that path; raises ParameterError with the nearest name."""
-    path = Path(name) if name.endswith(".ipynb") else NOTEBOOKS / f"{name}.ipynb"
+    path = Path(name) if name.endswith(".ipynb") else notebooks / f"{name}.ipynb"
     if path.is_file():
         return path.resolve()
+    names = notebook_names(notebooks)
     if name.endswith(".ipynb"):
-        raise ParameterError(
-            f"no file {name}; give a notebook's name ({', '.join(notebook_names())}) or the path of an .ipynb"
-        )
-    close = get_close_matches(name, notebook_names(), n=1, cutoff=0.4)
+        raise ParameterError(f"no file {name}; give a notebook's name ({', '.join(names)}) or the path of an .ipynb")
+    close = get_close_matches(name, names, n=1, cutoff=0.4)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
-    raise ParameterError(f"no notebook {name!r}{hint}; there are {', '.join(notebook_names())}")
+    raise ParameterError(f"no notebook {name!r}{hint}; there are {', '.join(names) or f'none in {notebooks}'}")
 
 
-def notebook_names() -> list[str]:
+def notebook_names(notebooks: Path = NOTEBOOKS) -> list[str]:
     """The names of the notebooks there are."""
-    return sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
+    return sorted(path.stem for path in notebooks.glob("*.ipynb"))
 
 
-def read_notebook(path: Path) -> NotebookNode:
+def read_notebook(path: Path) -> dict[str, Any]:
     """The notebook at a path; raises ParameterError when it is no notebook."""
+    import nbformat
+
     try:
         return nbformat.read(path, as_version=4)
-    except (ValueError, KeyError, AttributeError, nbformat.ValidationError) as error:
-        raise ParameterError(f"{path.name} is no valid notebook: {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, nbformat.ValidationError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ParameterError(f"{path} is no valid notebook: {reason}; open and save it in JupyterLab") from error
 
 
-def profile_parameters(name: str, profile: str | None) -> dict[str, Any]:
-    """The parameters that a profile sets for a notebook; raises ParameterError on a profile that does not exist."""
-    if profile is None:
-        return {}
+def profile_parameters(notebook: Path, profile: str) -> dict[str, Any]:
+    """The parameters that a profile in the ``profiles.yml`` beside a notebook sets for it.
+
+    Raises ParameterError on a profile that does not exist.
+    """
     if profile not in PROFILES:
         raise ParameterError(f"no profile {profile!r}; there are {', '.join(PROFILES)}")
-    file = NOTEBOOKS / "profiles.yml"
-    profiles = yaml.safe_load(file.read_text()) if file.exists() else {}
-    return profiles.get(name, {}).get(profile) or {}
+    file = notebook.with_name("profiles.yml")
+    if not file.exists():
+        return {}
+    try:
+        return ((yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get(notebook.stem) or {}).get(profile) or {}
+    except (yaml.YAMLError, AttributeError) as error:
+        raise ParameterError(
+            f"{file}: write `notebook: {{fast: {{parameter: value}}, full: {{}}}}`, one notebook a line ({error})"
+        ) from error
 
 
 def prepare(
     notebook: Path, given: Mapping[str, Any] | None = None, profile: str | None = None, runs: Path = RUNS
 ) -> Job:
-    """The job of running a notebook with these parameters over those of its profile; nothing is written.
+    """The job of running a notebook with its defaults, a profile's parameters over them, the given ones over both.
 
-    Raises ParameterError on an unknown, ill-typed or out-of-range parameter.
+    A run is its parameters, whichever way they came: a profile is not part of its identity, and is not recorded. Nothing
+    is written. Raises ParameterError on an unknown, ill-typed or out-of-range parameter.
     """
     node = read_notebook(notebook)
-    values = resolve(read_parameters(node), profile_parameters(notebook.stem, profile), given or {})
+    parameters = read_parameters(node)
+    values = resolve(parameters)
+    if profile is not None:
+        try:
+            values = resolve(parameters, profile_parameters(notebook, profile))
+        except ParameterError as error:
+            raise ParameterError(f"profile {profile} of {notebook.stem}: {error}") from None
+    values = resolve(parameters, values, given or {})
     code = provenance.code_hash()
-    key = provenance.run_key([f"{cell.cell_type}\n{cell.source}" for cell in node.cells], values, code)
-    return Job(notebook, values, profile if not given else None, key, code, runs)
+    return Job(notebook, values, provenance.run_key(node["cells"], values, code), code, runs)
 
 
 def execute(job: Job, *, retry: bool = False, progress: bool = False) -> Path:
     """The folder of the completed run: executed now, or found complete.
 
-    Raises RunFailed when the notebook raises, or when it did so before and ``retry`` is not set.
+    Raises RunFailed when the notebook raises, or when it did so before and ``retry`` is not set, when nothing can be
+    written, and when the notebook or the code is edited meanwhile: what ran would not be what the key says.
     """
     if job.folder.is_dir():
         return job.folder
+    traceback = job.failure / "error.txt"
     if job.failure.is_dir() and not retry:
         raise RunFailed(
-            f"{job.name} failed before with these parameters; see {job.failure / 'error.txt'}, or ask for a retry"
+            f"{job.name} failed before with these parameters (see {traceback}): add --retry to try it again"
         )
-    partial = _partial_folder(job)
-    started = datetime.now(UTC)
     try:
-        with _environment(THREADS):
-            node = papermill.execute_notebook(
-                read_notebook(job.notebook), partial / "executed.ipynb", parameters=job.parameters, engine_name="cls_toys",
-                kernel_name="python3", progress_bar=progress,
-            )  # fmt: skip
-    except PapermillExecutionError as error:
-        (partial / "error.txt").write_text(str(error))
-        shutil.rmtree(job.failure, ignore_errors=True)
-        partial.rename(job.failure)
-        raise RunFailed(
-            f"{job.name} raised {error.ename}: {error.evalue} (the traceback is in {job.failure / 'error.txt'})"
-        ) from error
-    except BaseException:  # an interrupt, a full disk: nothing half-made stays
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    _record(job, node, partial, started)
-    shutil.rmtree(job.failure, ignore_errors=True)
-    try:
-        partial.rename(job.folder)
-    except OSError:  # the same run was completed beside this one
-        if not job.folder.is_dir():
-            raise
-        shutil.rmtree(partial)
+        with _partial_folder(job) as partial:
+            reason = _execute(job, partial, progress)
+            shutil.rmtree(job.failure, ignore_errors=True)
+            _keep(partial, job.failure if reason else job.folder)
+    except OSError as error:
+        raise RunFailed(f"{job.name} was not kept: {error}; runs are written to {job.runs}") from error
+    if reason:
+        raise RunFailed(f"{job.name}: {reason} (the traceback is in {traceback})")
     return job.folder
 
 
-def load(folder: Path) -> ledger.Run:
-    """A completed run as the ledger reads it."""
-    record = json.loads((folder / "provenance.json").read_text())
-    evidence = tuple(ledger.Evidence.from_json(entry) for entry in json.loads((folder / "evidence.json").read_text()))
-    return ledger.Run(record["notebook"], record["key"], record["code"], evidence)
+def provenance_of(folder: Path) -> dict[str, Any]:
+    """What a completed run recorded of itself."""
+    return json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
 
 
 def completed(name: str, runs: Path = RUNS) -> list[Path]:
@@ -169,38 +169,91 @@ def completed(name: str, runs: Path = RUNS) -> list[Path]:
     return sorted(folders, key=lambda folder: (folder / "provenance.json").stat().st_mtime, reverse=True)
 
 
-def _record(job: Job, node: NotebookNode, folder: Path, started: datetime) -> None:
+def _execute(job: Job, folder: Path, progress: bool) -> str:
+    """Execute into ``folder`` and record what came of it: an empty string, or why the notebook failed."""
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    node = read_notebook(job.notebook)
+    if provenance.run_key(node["cells"], job.parameters, provenance.code_hash()) != job.key:
+        raise RunFailed(f"{job.name}: the notebook, theory/ or cls_toys/ was edited since: run it again")
+    output = str(folder / "executed.ipynb").replace("{", "{{").replace("}", "}}")  # papermill formats it
+    started = datetime.now(UTC)
+    try:
+        with _environment(KERNEL):
+            executed = papermill.execute_notebook(
+                node, output, parameters=job.parameters, engine_name="cls_toys", kernel_name="python3",
+                language="python", progress_bar=progress,
+                resources={"metadata": {"path": str(job.notebook.parent)}},  # where JupyterLab starts its kernel, too
+            )  # fmt: skip
+    except PapermillExecutionError as error:
+        (folder / "error.txt").write_text(str(error), encoding="utf-8")
+        message = error.evalue.partition("\n")[0]
+        return f"cell In [{error.exec_count}] raised {error.ename}: {message}"
+    except DeadKernelError as error:
+        (folder / "error.txt").write_text(f"{error}\n", encoding="utf-8")
+        return "its kernel died, perhaps for want of memory"
+    if provenance.code_hash() != job.code:
+        raise RunFailed(f"{job.name}: theory/ or cls_toys/ was edited while it ran: run it again")
+    _record(job, executed, folder, started)
+    return ""
+
+
+def _record(job: Job, node: Any, folder: Path, started: datetime) -> None:
     """Write evidence and provenance beside the executed notebook, and stamp it."""
+    import nbformat
+
+    from theory import ledger
+
     duration = (datetime.now(UTC) - started).total_seconds()
     stamp = {
-        "notebook": job.name, "key": job.key, "code": job.code, "parameters": job.parameters, "profile": job.profile,
+        "notebook": job.name, "key": job.key, "code": job.code, "parameters": job.parameters,
         "started": started.isoformat(timespec="seconds"), "duration_s": round(duration, 2),
     }  # fmt: skip
     node.metadata["cls_toys"] = stamp
     nbformat.write(node, folder / "executed.ipynb")
-    evidence = [entry.to_json() for entry in ledger.read(node)]
-    (folder / "evidence.json").write_text(json.dumps(evidence, indent=1))
-    cells = {
-        cell.id: cell.metadata.get("papermill", {}).get("duration") for cell in node.cells if cell.cell_type == "code"
-    }
+    seconds = [cell.metadata.papermill.duration for cell in node.cells if cell.cell_type == "code"]
     record = {
-        **stamp, "seed": job.parameters["seed"], **provenance.environment(), "device": "cpu",
-        "threads": int(THREADS["OMP_NUM_THREADS"]), "cell_seconds": cells,
+        **stamp, "seed": job.parameters["seed"], **provenance.environment(),
+        "device": job.parameters.get("device", "cpu"), "threads": THREADS, "cell_seconds": seconds,
     }  # fmt: skip
-    (folder / "provenance.json").write_text(json.dumps(record, indent=1))
+    evidence = [entry.to_json() for entry in ledger.read(node)]
+    for name, content in {"evidence.json": evidence, "provenance.json": record}.items():
+        (folder / name).write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
-def _partial_folder(job: Job) -> Path:
-    """A fresh temporary folder beside the run's; what killed processes left behind is removed first."""
+def _keep(partial: Path, target: Path) -> None:
+    """Rename ``partial`` to ``target``, its files read-only: JupyterLab must not save over a record."""
+    for file in partial.iterdir():
+        file.chmod(0o444)
+    try:
+        partial.rename(target)
+    except OSError:
+        if not target.is_dir():  # else the same run was completed beside this one
+            raise
+
+
+@contextmanager
+def _partial_folder(job: Job) -> Iterator[Path]:
+    """A fresh temporary folder beside the run's, gone afterwards unless renamed.
+
+    What killed processes of this machine left behind is removed first; other machines may share the disk.
+    """
     parent = job.folder.parent
     parent.mkdir(parents=True, exist_ok=True)
-    for left in parent.glob(".*.partial"):
-        if not _alive(int(left.name.split(".")[2])):
+    machine = platform.node()
+    for left in parent.glob(".*@*@*.partial"):
+        _, host, process = left.name.removesuffix(".partial").rsplit("@", 2)
+        if host == machine and not _alive(int(process)):
             shutil.rmtree(left, ignore_errors=True)
-    partial = parent / f".{job.key}.{os.getpid()}.partial"
+    partial = parent / f".{job.key}@{machine}@{os.getpid()}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    return partial
+    try:
+        yield partial
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _alive(process: int) -> bool:
