@@ -127,3 +127,21 @@ def near_duplicates(gap: float = 1e-5, dim: int = 6, *, generator: Generator) ->
     return pl.DataFrame(
         {"key": ["first", "its near-copy"], "singular values": right[:2].numpy(), "pseudo-inverse": squared[:2].numpy()}
     )
+
+
+def overlaps(codes: Mapping[str, Float[Tensor, "_ _"]]) -> pl.DataFrame:
+    r"""One row a code of unit keys: ``code, n_items, dim, rank, mean_blast, max_overlap``.
+
+    The blast radius of an item is :math:`\sum_{j \neq i} \langle k_i, k_j \rangle^2`; the largest overlap is that of any
+    pair, squared. Raises ``ValueError`` on keys that are not of norm 1.
+    """
+    rows = []
+    for name, keys in codes.items():
+        if not torch.allclose(keys.norm(dim=-1), torch.ones(len(keys), dtype=keys.dtype)):
+            raise ValueError(f"code {name!r}: keys must have norm 1; divide each by its norm")
+        squared = (keys @ keys.T).square().fill_diagonal_(0)
+        rows.append({
+            "code": name, "n_items": len(keys), "dim": keys.shape[1], "rank": int(probes.rank(keys)),
+            "mean_blast": float(squared.sum(-1).mean()), "max_overlap": float(squared.max()),
+        })  # fmt: skip
+    return pl.DataFrame(rows)
