@@ -94,6 +94,7 @@ class Evidence:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values, with named fields for slack and tolerance; an infinity, which JSON lacks, as ``"inf"``."""
         out = asdict(self)
+        out["kind"], out["verdict"] = str(self.kind), str(self.verdict)
         out["slack"] = self.slack._asdict()
         out["tolerance"] = self.tolerance and self.tolerance._asdict()
         out["interval"] = self.interval and list(self.interval)

@@ -56,7 +56,7 @@ class LinearStore:
             return key
         inside = self._basis @ key  # [rank]
         outside = key - inside @ self._basis  # [dim]
-        rounding = len(key) * torch.finfo(key.dtype).eps * key.norm()  # what it leaves of a part that is truly zero
+        rounding = 10 * len(key) * torch.finfo(key.dtype).eps * key.norm()  # may be left of a part that is truly zero
         inside, outside = (part * (part.norm() > rounding) for part in (inside, outside))
         return (self._gain * inside) @ self._basis + self._gain_outside * outside
 

@@ -8,12 +8,12 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_complet
 from contextlib import contextmanager
 from pathlib import Path
 
-from cls_toys.workbench import provenance, run
+from cls_toys.workbench import run
 from cls_toys.workbench.assets import write_assets
 from cls_toys.workbench.html import build_html
-from theory import claims, ledger
+from cls_toys.workbench.published import published
 
-BOOK = provenance.ROOT / "book"
+BOOK = run.HOME / "book"
 STAGED = BOOK / "_generated"
 BUILT = BOOK / "_build"
 _LEFT_OUT = {"_generated", "_build", "extension", "__pycache__"}
@@ -90,21 +90,3 @@ def build(
     with executor(jobs) as pool:
         folders = execute_all(published(profile), pool, retry=retry, done=done)
     return build_html(stage(folders), BUILT)
-
-
-def published(profile: str) -> list[run.Job]:
-    """The jobs that the book publishes in a profile: one for each notebook."""
-    return [run.prepare(run.find_notebook(name), profile=profile) for name in run.notebook_names()]
-
-
-def ledger_rows(profile: str | None = None, runs: Path = run.RUNS) -> list[dict]:
-    """The ledger of each notebook's run: that of the profile (``full`` before ``fast`` if None), else its newest."""
-    chosen = []
-    for name in run.notebook_names():
-        wanted = [
-            run.prepare(run.find_notebook(name), profile=p, runs=runs)
-            for p in ([profile] if profile else ["full", "fast"])
-        ]
-        current = [job.folder for job in wanted if job.folder.is_dir()]
-        chosen += [run.load(folder) for folder in (current or ([] if profile else run.completed(name, runs)))[:1]]
-    return ledger.collect(claims().values(), chosen, provenance.code_hash())

@@ -162,15 +162,14 @@ def book(
     serve: Annotated[bool, typer.Option(help="Serve the built book on this machine afterwards.")] = False,
 ) -> None:
     """Execute the notebooks that changed and build the Jupyter Book from them."""
-    from cls_toys.workbench import book as publishing
+    from cls_toys.workbench.book import build
     from cls_toys.workbench.html import BuildError
+    from cls_toys.workbench.published import published
 
-    waiting = [job for job in publishing.published(profile) if not job.folder.is_dir()]
+    waiting = [job for job in published(profile) if not job.folder.is_dir()]
     with _progress(f"{len(waiting)} to execute", len(waiting)) as advance:
         try:
-            page = publishing.build(
-                profile, jobs, retry=retry, done=lambda job: advance(job) if job in waiting else None
-            )
+            page = build(profile, jobs, retry=retry, done=lambda job: advance(job) if job in waiting else None)
         except BuildError as error:
             err.print(
                 f"cls-toys: the book is not fit to publish:\n{error}", markup=False, highlight=False, soft_wrap=True

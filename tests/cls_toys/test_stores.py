@@ -141,7 +141,7 @@ def test_ridge_runs_from_optimal_to_local(keys: torch.Tensor) -> None:
         return store.weight
 
     size = keys.square().sum().item()
-    np.testing.assert_allclose(written("ridge", 1e-11 * size), written("optimal"), atol=1e-6)
+    np.testing.assert_allclose(written("ridge", 1e-13 * size), written("optimal"), atol=1e-6)
     np.testing.assert_allclose(written("ridge", 1e9 * size), written("local"), atol=1e-6)
 
 

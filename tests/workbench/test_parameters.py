@@ -157,7 +157,15 @@ def test_choices() -> None:
 
 @pytest.mark.parametrize(
     "comment",
-    ["a mean (mean, median)", "as in [Elhage, 2022]", "of f(1, 2)", "set x_{i}", "[later] the size", "(0, 1] or so", ""],
+    [
+        "a mean (mean, median)",
+        "as in [Elhage, 2022]",
+        "of f(1, 2)",
+        "set x_{i}",
+        "[later] the size",
+        "(0, 1] or so",
+        "",
+    ],
 )
 def test_other_brackets_are_text(comment: str) -> None:
     parameter = read(f"x: int = 7  # {comment}")["x"]

@@ -90,7 +90,7 @@ def finished(home: Path, notebook: Path) -> Iterator[run.Job]:
     """A completed run, executed once for this module."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(provenance, "code_hash", lambda: "now")
-        job = run.prepare(notebook, {"dim": "5", "label": "it's \"odd\" {x}\\n"}, runs=home / "runs")
+        job = run.prepare(notebook, {"dim": "5", "label": 'it\'s "odd" {x}\\n'}, runs=home / "runs")
         run.execute(job)
         yield job
 
@@ -117,7 +117,7 @@ def test_its_files_are_read_only(finished: run.Job) -> None:
 
 def test_parameters_reach_the_kernel_as_they_are(finished: run.Job) -> None:
     (printed, *_) = outputs(finished.folder)[-1][1]
-    assert printed.text.startswith("8 5 1.0 it's \"odd\" {x}\\n 0 [0.")
+    assert printed.text.startswith('8 5 1.0 it\'s "odd" {x}\\n 0 [0.')
     assert printed.text.rstrip().endswith("1")  # one thread
 
 
@@ -156,8 +156,10 @@ def test_two_executions_give_the_same_evidence_and_outputs(finished: run.Job, tm
 
 def test_bare_papermill_runs_the_same_notebook(finished: run.Job, notebook: Path, tmp_path: Path) -> None:
     subprocess.run(
-        [sys.executable, "-m", "papermill", str(notebook).replace("{", "{{").replace("}", "}}"), "out.ipynb"]
-        + ["-p", "dim", "5", "-r", "label", finished.parameters["label"]],
+        [
+            sys.executable, "-m", "papermill", str(notebook).replace("{", "{{").replace("}", "}}"), "out.ipynb",
+            "-p", "dim", "5", "-r", "label", finished.parameters["label"],
+        ],
         cwd=tmp_path, check=True, capture_output=True, env={**os.environ, **run.KERNEL},
     )  # fmt: skip
     executed = nbformat.read(tmp_path / "out.ipynb", as_version=4)
@@ -293,7 +295,9 @@ def test_an_edit_meanwhile_is_no_run(
     assert names(job.folder.parent) == []
 
 
-def test_evidence_that_is_none_leaves_nothing(tmp_path: Path, finished: run.Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evidence_that_is_none_leaves_nothing(
+    tmp_path: Path, finished: run.Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
     executed = nbformat.read(finished.folder / "executed.ipynb", as_version=4)
     executed.cells[-1].outputs[-1].data[MIME]["verdict"] = "certainly"
     monkeypatch.setattr(papermill, "execute_notebook", lambda *arguments, **options: executed)
@@ -379,7 +383,9 @@ def test_finding_notebooks(tmp_path: Path, write: Callable[..., Path], monkeypat
     assert run.find_notebook("budget", notebooks) == notebooks / "budget.ipynb"
     monkeypatch.chdir(notebooks)
     assert run.find_notebook("budget.ipynb", tmp_path) == notebooks / "budget.ipynb"
-    with pytest.raises(ParameterError, match=r"no notebook 'bugdet' \(did you mean 'budget'\?\); there are budget, capac"):
+    with pytest.raises(
+        ParameterError, match=r"no notebook 'bugdet' \(did you mean 'budget'\?\); there are budget, capac"
+    ):
         run.find_notebook("bugdet", notebooks)
     with pytest.raises(ParameterError, match=r"no file lost\.ipynb; give a notebook's name \(budget, capacity\)"):
         run.find_notebook("lost.ipynb", notebooks)
