@@ -22,7 +22,7 @@ lab: $(STAMP)  ## open JupyterLab on the notebooks
 
 lint: $(STAMP)  ## style, import rules, notebooks stored without outputs
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
-	@$(BIN)/nbstripout --verify notebooks/*.ipynb
+	@$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb
 
 bench: $(STAMP)  ## speed of the fast routines against their named baselines
 	@for file in tests/benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
