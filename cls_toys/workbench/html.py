@@ -5,7 +5,10 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+
+from cls_toys.workbench.provenance import digest
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"  # it has no runnable module
@@ -22,6 +25,9 @@ def build_html(source: Path, target: Path) -> Path:
     BuildError is raised, and what was published before stays as it was.
     """
     work, published = target / "sphinx", target / "html"
+    made_with, stamp = _made_with(source), work / "made-with"
+    if not stamp.exists() or stamp.read_text() != made_with:
+        shutil.rmtree(work, ignore_errors=True)
     command = [sys.executable, "-c", _JUPYTER_BOOK, "build", str(source), "--path-output", str(work)]
     done = subprocess.run(
         [*command, "-W", "--keep-going", "-n", "-q"],
@@ -31,12 +37,20 @@ def build_html(source: Path, target: Path) -> Path:
     if done.returncode or reasons:
         shutil.rmtree(work, ignore_errors=True)  # pages already read would not warn again
         raise BuildError("\n".join(reasons) or (done.stdout + done.stderr).strip())
+    stamp.write_text(made_with)
     partial = target / "html.partial"
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(work / "_build" / "html", partial)
     shutil.rmtree(published, ignore_errors=True)
     partial.rename(published)
     return published / "index.html"
+
+
+def _made_with(source: Path) -> str:
+    """Hash of what every page depends on but Sphinx does not watch: our extension, and the files served with the pages."""
+    extension = Path(find_spec("cls_toys_book").origin).parent
+    files = [path for folder in (extension, source / "_static") for path in sorted(folder.rglob("*")) if path.is_file()]
+    return digest((str(path), path.read_bytes()) for path in files if path.suffix != ".pyc")
 
 
 def problems_in(log: str, source: Path) -> list[str]:
