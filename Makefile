@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lab lint bench clean lock
+.PHONY: help book test lab lint bench picture clean lock
 
 help:  ## list what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -26,6 +26,9 @@ lint: $(STAMP)  ## style, import rules, notebooks stored without outputs
 
 bench: $(STAMP)  ## speed of the fast routines against their named baselines
 	@for file in tests/benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+picture: book  ## the README's picture anew, from the book's own chart
+	@$(BIN)/python -m cls_toys.workbench.picture writability_budget frontier book/images/budget.png
 
 clean:  ## remove everything that can be made again: the environment, the runs, the built book
 	rm -rf .venv runs book/_build book/_generated build *.egg-info

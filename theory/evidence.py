@@ -72,7 +72,7 @@ NO_SLACK = Slack(None, None, None)
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one check measured and what follows from it; shows itself as a table and as JSON of its own MIME type."""
+    """What one check measured and what follows from it; shows itself as a folded table and as JSON of its own MIME type."""
 
     claim: str
     statement: str
@@ -147,14 +147,16 @@ class Evidence:
         title = f"{self.claim} · {self.statement}"
         body = "".join(
             f'<tr><th scope="row">{html.escape(name)}</th><td>{html.escape(value)}</td></tr>'
-            for name, value in self.rows()
+            for name, value in self.rows()[1:]
         )
-        table = (
-            f'<table class="evidence evidence-{str(self.verdict).replace(" ", "-")}">'
-            f"<caption>Evidence: {html.escape(title)}</caption><tbody>{body}</tbody></table>"
+        folded = (
+            f'<details class="evidence evidence-{str(self.verdict).replace(" ", "-")}">'
+            f"<summary>Evidence for <em>{html.escape(self.statement)}</em>: <strong>{self.verdict}</strong>. "
+            f"{html.escape(self.reason[:1].upper() + self.reason[1:])}.</summary>"
+            f"<table><caption>{html.escape(title)}</caption><tbody>{body}</tbody></table></details>"
         )
         text = f"{title}\n" + "\n".join(f"  {name}: {value}" for name, value in self.rows())
-        return {"text/plain": text, "text/html": table, MIME: self.to_json()}
+        return {"text/plain": text, "text/html": folded, MIME: self.to_json()}
 
 
 def weigh(

@@ -7,7 +7,9 @@ its LaTeX form is what the book prints. The glossary page is made from this tabl
 from typing import NamedTuple
 
 import sympy as sp
+from sympy.matrices.expressions.matexpr import MatrixElement
 from sympy.printing.latex import LatexPrinter
+from sympy.printing.precedence import PRECEDENCE
 
 
 class Notation(NamedTuple):
@@ -51,6 +53,15 @@ class _Printer(LatexPrinter):
         entry = GLOSSARY.get(expr.name)
         return entry.latex if entry else super()._print_MatrixSymbol(expr)
 
+    def _print_Transpose(self, expr: sp.Transpose) -> str:
+        return super()._print_Transpose(expr).replace("{T}", r"{\top}")
+
+    def _print_MatrixElement(self, expr: MatrixElement) -> str:
+        """Counted from 1, as a reader counts; the only column of a vector is not written."""
+        indices = [expr.i + 1, *([expr.j + 1] if expr.parent.shape[1] != 1 else [])]
+        matrix = self.parenthesize(expr.parent, PRECEDENCE["Atom"], strict=True)
+        return rf"{{{matrix}}}_{{{','.join(map(self._print, indices))}}}"
+
     def _as_ordered_terms(self, expr: sp.Add, order: str | None = None) -> list[sp.Expr]:
         return sorted(super()._as_ordered_terms(expr, order), key=lambda term: term.could_extract_minus_sign())
 
@@ -64,6 +75,15 @@ class _Printer(LatexPrinter):
         if isinstance(item, sp.Trace) and item.arg.shape == (1, 1):
             return rf"\left({self._print(item)}\right)"
         return super().parenthesize(item, level, is_neg, strict)
+
+
+def entry(matrix: sp.MatrixExpr, row: sp.Expr | int, column: sp.Expr | int = 1) -> MatrixElement:
+    """The entry of a matrix expression, counted from 1 and not multiplied out.
+
+    >>> latex(entry(K.T * v, n_items))
+    '{\\\\left(K^{\\\\top} v\\\\right)}_{n}'
+    """
+    return MatrixElement(matrix, row - 1, column - 1)
 
 
 def latex(expr: sp.Basic) -> str:

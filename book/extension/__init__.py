@@ -14,6 +14,7 @@ from cls_toys_book import chapter, checks, directives
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register everything with Sphinx."""
     app.add_directive("claim", directives.ClaimBlock)
+    app.add_directive("chart", directives.Chart)
     app.add_directive("ledger", directives.Ledger)
     app.add_directive("symbols", directives.Symbols)
     app.connect("builder-inited", checks.collect)

@@ -10,11 +10,15 @@ from cls_toys.workbench.parameters import read_parameters
 
 
 def add_rerun(app: Sphinx, docname: str, content: list[str]) -> None:
-    """Append the section to the source of an executed notebook, as Sphinx reads it."""
+    """Append the section to the source of an executed notebook, as Sphinx reads it.
+
+    The cell that papermill injected is left out: the section has the same values.
+    """
     if not str(app.env.doc2path(docname)).endswith(".ipynb"):
         return
     notebook = nbformat.reads(content[0], as_version=4)
     if "cls_toys" in notebook.metadata:
+        notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", ())]
         notebook.cells.append(nbformat.v4.new_markdown_cell(rerun(notebook), id="rerun-this-page"))
         content[0] = nbformat.writes(notebook)
 

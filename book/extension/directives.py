@@ -1,6 +1,9 @@
 """Directives of the book, each written as the MyST text it stands for and parsed in place."""
 
+import html
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from docutils import nodes
@@ -8,6 +11,7 @@ from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
+from cls_toys.workbench import charts
 from theory import claim, claims
 from theory.notation import GLOSSARY
 
@@ -115,11 +119,39 @@ class Symbols(MystDirective):
         return table(("symbol", "in the code", "meaning"), rows)
 
 
+class Chart(SphinxDirective):
+    """``{chart} notebook name``: a chart that an executed notebook holds, shown on another page."""
+
+    required_arguments = 2
+
+    def run(self) -> list[nodes.Node]:
+        """The figure; a notebook or a name that does not exist is an error at this line."""
+        notebook, name = self.arguments
+        path = Path(self.env.doc2path(f"notebooks/{notebook}"))
+        self.env.note_dependency(str(path))
+        try:
+            return [figure(charts.find(json.loads(path.read_text(encoding="utf-8")), name))]
+        except (OSError, ValueError) as error:
+            raise self.error(f"chart {name!r} of {notebook!r}: {error}") from None
+
+
+def figure(spec: Mapping[str, Any]) -> nodes.raw:
+    """A figure that holds its specification, drawn by ``_static/charts.js``."""
+    label = html.escape(spec["description"], quote=True)
+    script = json.dumps(spec).replace("<", "\\u003c")
+    text = (
+        f'<figure class="chart"><div class="chart-drawing" role="img" aria-label="{label}"></div>'
+        '<div class="chart-controls"></div>'
+        f'<script type="application/json">{script}</script></figure>'
+    )
+    return nodes.raw(text=text, format="html", classes=["output"])
+
+
 def status(row: Mapping[str, Any]) -> str:
     """What stands behind a claim and what its evidence says, as two badges that read as words."""
     colour = {SUPPORTED: "success", REFUTED: "danger"}.get(row["verdict"], "warning")
     said = row["verdict"] if row["verdict"] == row["expected"] else f"{row['verdict']}, expected {row['expected']}"
-    return f"{{bdg-secondary}}`{row['status']}` {{bdg-{colour}}}`{said}`"
+    return f"{{bdg-primary-line}}`{row['status']}` {{bdg-{colour}}}`{said}`"
 
 
 def theorem_link(row: Mapping[str, Any]) -> str:

@@ -1,6 +1,5 @@
 """How the book shows the outputs of executed notebooks that are ours: claims, evidence, charts."""
 
-import html
 import json
 from typing import Any, ClassVar
 
@@ -8,7 +7,7 @@ from docutils import nodes
 from myst_nb.core.render import MimeData, MimeRenderPlugin, NbElementRenderer
 
 from cls_toys.workbench.charts import MIME as CHART
-from cls_toys_book.directives import anchor
+from cls_toys_book.directives import anchor, figure
 from theory.claim import MIME as CLAIM
 from theory.evidence import MIME as EVIDENCE
 from theory.evidence import Evidence
@@ -48,15 +47,7 @@ def _evidence(renderer: NbElementRenderer, data: MimeData, content: dict[str, An
 
 
 def _chart(renderer: NbElementRenderer, data: MimeData, content: dict[str, Any]) -> list[nodes.Element]:
-    """A figure that holds its specification, drawn by ``_static/charts.js``."""
-    label = html.escape(content["description"], quote=True)
-    spec = json.dumps(content).replace("<", "\\u003c")
-    figure = (
-        f'<figure class="chart"><div class="chart-drawing" role="img" aria-label="{label}"></div>'
-        '<div class="chart-controls"></div>'
-        f'<script type="application/json">{spec}</script></figure>'
-    )
-    return [nodes.raw(text=figure, format="html", classes=["output"])]
+    return [figure(content)]
 
 
 _SHOW = {CLAIM: _claim, EVIDENCE: _evidence, CHART: _chart}

@@ -217,7 +217,7 @@ def test_html_is_escaped() -> None:
 def test_the_table_shows_what_a_reader_wants() -> None:
     for evidence in examples():
         shown = evidence._repr_mimebundle_()["text/html"]
-        assert f"{evidence.verdict}: " in shown
+        assert f"<strong>{evidence.verdict}</strong>" in shown
         assert "<caption>" in shown
         assert 'scope="row"' in shown
         assert f"evidence-{evidence.verdict}".replace("not applicable", "not-applicable") in shown

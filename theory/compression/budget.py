@@ -10,6 +10,7 @@ from theory.notation import (
     M,
     collateral,
     dim,
+    entry,
     k_i,
     leverage,
     mean_collateral,
@@ -123,9 +124,7 @@ writability_budget = Claim(
             instance(
                 "total-effect",
                 "The quadratic form of $M$ is the squared change summed over the items.",
-                sp.Eq(
-                    sp.Trace(v.T * (K * K.T) * v), sp.Sum((K.T * v)[_j - 1, 0] ** 2, (_j, 1, n_items)), evaluate=False
-                ),
+                sp.Eq(sp.Trace(v.T * (K * K.T) * v), sp.Sum(entry(K.T * v, _j) ** 2, (_j, 1, n_items)), evaluate=False),
                 {K: K_23, v: v_2, n_items: 3, dim: 2},
             ),
             instance(

@@ -11,6 +11,7 @@ from theory.notation import (
     M,
     dim,
     dimensionality,
+    entry,
     k_i,
     leverage,
     max_overlap,
@@ -96,7 +97,7 @@ local_write_dimensionality = Claim(
                 "The quadratic form is the sum of squared overlaps.",
                 sp.Eq(
                     sp.Trace(k_i.T * (K * K.T) * k_i),
-                    sp.Sum((K.T * k_i)[_j - 1, 0] ** 2, (_j, 1, n_items)),
+                    sp.Sum(entry(K.T * k_i, _j) ** 2, (_j, 1, n_items)),
                     evaluate=False,
                 ),
                 {K: K_23, k_i: k_2, n_items: 3, dim: 2},
@@ -122,8 +123,8 @@ local_write_dimensionality = Claim(
                 "frame-potential",
                 "Total squared overlap of unit keys, here given by their angles.",
                 sp.Eq(
-                    sp.Sum((K.T * K)[_i - 1, _j - 1] ** 2, (_i, 1, n_items), (_j, 1, n_items)) - n_items**2 / dim,
-                    sp.Sum(_spread[_i - 1, _j - 1] ** 2, (_i, 1, dim), (_j, 1, dim)),
+                    sp.Sum(entry(K.T * K, _i, _j) ** 2, (_i, 1, n_items), (_j, 1, n_items)) - n_items**2 / dim,
+                    sp.Sum(entry(_spread, _i, _j) ** 2, (_i, 1, dim), (_j, 1, dim)),
                     evaluate=False,
                 ),
                 {K: _unit_keys, n_items: 4, dim: 2},
