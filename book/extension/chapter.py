@@ -8,6 +8,8 @@ from sphinx.application import Sphinx
 
 from cls_toys.workbench.parameters import read_parameters
 
+_CONTINUED = " \\\n  "
+
 
 def add_rerun(app: Sphinx, docname: str, content: list[str]) -> None:
     """Append the section to the source of an executed notebook, as Sphinx reads it.
@@ -29,8 +31,10 @@ def rerun(notebook: NotebookNode) -> str:
     parameters = read_parameters(notebook)
     name, values = stamp["notebook"], stamp["parameters"]
     plain = {key: ",".join(map(str, value)) if isinstance(value, list) else str(value) for key, value in values.items()}
-    ours = " ".join(["cls-toys run", name, *(f"-p {shlex.quote(f'{key}={value}')}" for key, value in plain.items())])
-    theirs = " ".join([
+    ours = _CONTINUED.join(
+        [f"cls-toys run {name}", *(f"-p {shlex.quote(f'{key}={value}')}" for key, value in plain.items())]
+    )
+    theirs = _CONTINUED.join([
         f"papermill notebooks/{name}.ipynb out.ipynb",
         *(f"-p {key} {shlex.quote(value)}" for key, value in plain.items() if not isinstance(values[key], list)),
     ])  # fmt: skip

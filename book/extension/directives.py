@@ -83,27 +83,23 @@ class Ledger(MystDirective):
         return table(("claim", "status", "trials of the deciding check", "chapter"), rows)
 
     def _full(self) -> str:
+        names = (
+            "statement (kind), measured on",
+            "verdict",
+            "trials",
+            "violations",
+            "least, median, greatest",
+            "interval",
+        )
         parts = []
         for row in self.rows().values():
             entries = [
                 (
-                    entry["statement"], entry["kind"], evidence_link(entry), str(entry["trials"]), str(entry["violations"]),
-                    *(number(entry["slack"][name]) for name in ("min", "median", "max")), interval(entry), entry["label"],
+                    f"{entry['statement']} ({entry['kind']}), {entry['label']}".rstrip(", "), evidence_link(entry),
+                    str(entry["trials"]), str(entry["violations"]), slack(entry), interval(entry),
                 )
                 for entry in row["statements"]
             ]  # fmt: skip
-            names = (
-                "statement",
-                "kind",
-                "verdict",
-                "trials",
-                "violations",
-                "least",
-                "median",
-                "greatest",
-                "interval",
-                "measured on",
-            )
             parts.append(
                 f"## {row['title']}\n\n{status(row)} `{row['id']}`, stated in {theorem_link(row)}.\n\n{table(names, entries)}"
             )
@@ -136,15 +132,21 @@ class Chart(SphinxDirective):
 
 
 def figure(spec: Mapping[str, Any]) -> nodes.raw:
-    """A figure that holds its specification, drawn by ``_static/charts.js``."""
+    """A figure that holds its specification, drawn by ``_static/charts.js``; its title is text of the page, which wraps."""
+    title = spec["title"] if isinstance(spec["title"], Mapping) else {"text": spec["title"]}
+    caption, subtitle = (html.escape(_one_line(title.get(part, ""))) for part in ("text", "subtitle"))
     label = html.escape(spec["description"], quote=True)
-    script = json.dumps(spec).replace("<", "\\u003c")
+    script = json.dumps({key: value for key, value in spec.items() if key != "title"}).replace("<", "\\u003c")
     text = (
-        f'<figure class="chart"><div class="chart-drawing" role="img" aria-label="{label}"></div>'
-        '<div class="chart-controls"></div>'
+        f'<figure class="chart"><figcaption><strong>{caption}</strong> {subtitle}</figcaption>'
+        f'<div class="chart-drawing" role="img" aria-label="{label}"></div><div class="chart-controls"></div>'
         f'<script type="application/json">{script}</script></figure>'
     )
     return nodes.raw(text=text, format="html", classes=["output"])
+
+
+def _one_line(text: str | list[str]) -> str:
+    return text if isinstance(text, str) else " ".join(text)
 
 
 def status(row: Mapping[str, Any]) -> str:
@@ -176,6 +178,11 @@ def evidence_link(entry: Mapping[str, Any]) -> str:
 def anchor(notebook: str, number: int) -> str:
     """The label of evidence ``number`` of a notebook."""
     return f"evidence-{notebook.replace('_', '-')}-{number}"
+
+
+def slack(entry: Mapping[str, Any]) -> str:
+    """Least, median and greatest of what was measured over what was predicted."""
+    return ", ".join(number(entry["slack"][name]) for name in ("min", "median", "max"))
 
 
 def interval(entry: Mapping[str, Any]) -> str:

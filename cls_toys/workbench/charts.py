@@ -39,7 +39,7 @@ def table(frame: pl.DataFrame) -> str:
         f"<tr>{''.join(cell('td', value, name) for name, value in row.items())}</tr>"
         for row in frame.iter_rows(named=True)
     )
-    return f'<table class="frame"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+    return f'<table class="dataframe frame"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
 
 def render(spec: dict[str, Any], **options: Any) -> dict[str, Any]:
