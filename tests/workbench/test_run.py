@@ -202,12 +202,19 @@ def test_a_failure_is_kept_with_its_traceback_and_retried_only_on_request(
     assert names(job.folder.parent) == [job.key]
 
 
-def test_a_kernel_that_dies_is_a_failure(tmp_path: Path, write: Callable[..., Path]) -> None:
-    job = run.prepare(write(tmp_path / "toy.ipynb", "import os\nos._exit(1)"), runs=tmp_path / "runs")
+def test_a_kernel_that_dies_is_a_failure(
+    tmp_path: Path, write: Callable[..., Path], capfd: pytest.CaptureFixture
+) -> None:
+    job = run.prepare(
+        write(tmp_path / "toy.ipynb", "import os\nos.write(2, b'last words')\nos._exit(1)"), runs=tmp_path / "runs"
+    )
     with pytest.raises(run.RunFailed, match="toy: its kernel died"):
         run.execute(job)
     assert names(job.failure.parent) == [f"{job.key}.failed"]
-    assert "died" in (job.failure / "error.txt").read_text()
+    said = (job.failure / "error.txt").read_text()
+    assert "died" in said
+    assert "last words" in said
+    assert "last words" not in capfd.readouterr().err
 
 
 WAIT = """\
