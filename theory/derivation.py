@@ -46,12 +46,15 @@ class Step:
     relation: sp.Basic | None = None
     certificate: sp.Expr | None = None
     domain: sp.Basic = sp.true
-    at: Mapping[sp.Basic, Any] = field(default_factory=dict)
+    at: Mapping[sp.Basic, Any] = field(default_factory=dict)  # the variable of a limit or a series, and where it goes
+    instances: tuple[Mapping[sp.Basic, Any], ...] = ()  # what stands in for the symbols of an instance
     reference: str = ""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9-]+", self.name):
             raise ValueError(f"step name {self.name!r}: use lower-case words joined by hyphens")
+        if self.how is How.CITED and not self.reference:
+            raise ValueError(f"step {self.name!r} cites nothing; give the BibTeX key of the theorem's source")
 
     def check(self) -> None:
         """Return if the step holds; raise :class:`DerivationError` otherwise."""
@@ -67,22 +70,24 @@ class Step:
             ) from error
 
     def _settle(self) -> None:
-        relation = self.relation
-        allowed = (sp.Eq,) if self.certificate is None else (sp.Ge, sp.Le)
+        relation, certificate = self.relation, self.certificate
+        allowed = (sp.Eq,) if certificate is None else (sp.Ge, sp.Le)
         if not isinstance(relation, allowed):
             raise DerivationError(
                 f"step {self.name!r}: {relation} cannot be settled this way; "
                 "give an Eq, or a Ge or Le together with a certificate"
             )
-        if relation.has(sp.Float):
-            raise DerivationError(f"step {self.name!r} holds a rounded decimal number; write it as a sympy.Rational")
         if relation.lhs == relation.rhs:
             raise DerivationError(
                 f"step {self.name!r} says nothing: both its sides are {relation.lhs}; drop it or state it unsimplified"
             )
         if self.how is How.INSTANCE:
-            self._sizes_agree()
-            relation = relation.func(*(_instantiate(side, self.at) for side in relation.args), evaluate=False)
+            self._sizes_vary()
+            for at in self.instances:
+                self._sizes_agree(at)
+                sides = relation.func(*(_instantiate(side, at) for side in relation.args), evaluate=False)
+                self._holds(sides, None if certificate is None else _instantiate(certificate, at))
+            return
         if self.how is How.LIMIT:
             ((variable, point),) = self.at.items()
             one_sided = sp.sympify(point).is_infinite or (point == 0 and variable.is_nonnegative)
@@ -91,23 +96,39 @@ class Step:
         if self.how is How.SERIES:
             ((variable, (point, order)),) = self.at.items()
             relation = sp.Eq(sp.series(relation.lhs, variable, point, order).removeO(), relation.rhs, evaluate=False)
+        self._holds(relation, certificate)
+
+    def _holds(self, relation: sp.Basic, certificate: sp.Expr | None) -> None:
+        """The relation without matrices holds: its difference vanishes, or is the certificate."""
+        if relation.has(sp.Float) or (certificate is not None and certificate.has(sp.Float)):
+            raise DerivationError(f"step {self.name!r} holds a rounded decimal number; write it as a sympy.Rational")
         difference = relation.lhs - relation.rhs
-        if self.certificate is not None:
-            certificate = _instantiate(self.certificate, self.at) if self.how is How.INSTANCE else self.certificate
+        if certificate is not None:
             self._nonnegative(certificate)
             difference = (difference if isinstance(relation, sp.Ge) else -difference) - certificate
-        for entry in _entries(difference):
-            self._vanishes(entry)
+        for element in _elements(difference):
+            self._vanishes(element)
 
-    def _sizes_agree(self) -> None:
+    def _sizes_vary(self) -> None:
+        """A formula in a size is checked at two values of it, or a wrong one could agree by luck."""
+        if not self.instances:
+            raise DerivationError(f"step {self.name!r} states no instance; give the stand-ins of its symbols")
+        for symbol in sorted(self.relation.free_symbols, key=str):
+            values = {at[symbol] for at in self.instances if symbol in at and not hasattr(at[symbol], "shape")}
+            if len(values) == 1:
+                raise DerivationError(
+                    f"step {self.name!r} is checked at {symbol} = {values.pop()} only; give a second value"
+                )
+
+    def _sizes_agree(self, at: Mapping[sp.Basic, Any]) -> None:
         """The stand-ins must have the sizes stated beside them, and everything stated must occur in the step."""
         used = self.relation.free_symbols | {size for m in self.relation.atoms(sp.MatrixSymbol) for size in m.shape}
-        for symbol, value in self.at.items():
+        for symbol, value in at.items():
             if symbol not in used:
                 raise DerivationError(f"step {self.name!r} states {symbol} = {value} and has no {symbol}; leave it out")
             sizes = zip(symbol.shape, value.shape, strict=True) if hasattr(value, "shape") else ()
             for size, given in sizes:
-                stated = self.at.get(size, given)
+                stated = at.get(size, given)
                 if stated != given:
                     raise DerivationError(f"step {self.name!r}: {symbol} has {size} = {given}, stated is {stated}")
 
@@ -118,16 +139,16 @@ class Step:
                 "give a sum of squares over positive terms in symbols whose signs are declared"
             )
 
-    def _vanishes(self, entry: sp.Expr) -> None:
-        for values in _random_points(entry, self.domain, self.name):
-            value = sp.N(entry.subs(values), DIGITS)
-            scale = 1 + sum(abs(sp.N(term.subs(values), DIGITS)) for term in sp.Add.make_args(entry))
+    def _vanishes(self, element: sp.Expr) -> None:
+        for values in _random_points(element, self.domain, self.name):
+            value = sp.N(element.subs(values), DIGITS)
+            scale = 1 + sum(abs(sp.N(term.subs(values), DIGITS)) for term in sp.Add.make_args(element))
             if not value.is_number or not abs(value) < sp.Float(10, DIGITS) ** (10 - DIGITS) * scale:
                 where = ", ".join(f"{symbol} = {value}" for symbol, value in values.items())
                 raise DerivationError(
                     f"step {self.name!r} is false: the sides differ by {sp.N(value, 6)} at {where or 'all points'}"
                 )
-        if not any(simplify(entry) == 0 for simplify in _SIMPLIFIERS):
+        if not any(simplify(element) == 0 for simplify in _SIMPLIFIERS):
             raise DerivationError(
                 f"step {self.name!r}: SymPy could not reduce the difference of its sides to 0 (it gave up, which is no "
                 "proof); split the step into smaller ones"
@@ -138,20 +159,16 @@ class Step:
         """In words, what the machine has checked."""
         if self.how is How.CITED:
             return "cited theorem, not checked here"
+        if self.how in (How.LIMIT, How.SERIES):
+            return f"SymPy's {self.how}"
         numeric = f"{DIGITS}-digit evaluation at {POINTS} random points agrees"
         if self.how is How.INSTANCE:
-            sizes = ", ".join(f"${latex(symbol)} \\in \\mathbb{{R}}^{{{value.rows}\\times {value.cols}}}$"
-                              for symbol, value in self.at.items() if hasattr(value, "rows"))  # fmt: skip
-            scalars = ", ".join(f"${latex(symbol)} = {latex(value)}$" for symbol, value in self.at.items()
-                                if not hasattr(value, "rows"))  # fmt: skip
             how = "the gap is the nonnegative certificate" if self.certificate is not None else "the sides agree"
-            at = "; ".join(filter(None, (f"symbolic {sizes}" if sizes else "", scalars)))
-            return f"{how} at {at}; {numeric}"
+            return f"{how} at {' and at '.join(map(_stand_ins, self.instances))}; {numeric}"
         if self.how is How.INEQUALITY:
             return f"the difference of the sides is the nonnegative ${latex(self.certificate)}$; {numeric}"
-        if self.how in (How.LIMIT, How.SERIES):
-            return f"SymPy's {self.how}; {numeric}"
-        return f"SymPy reduces the difference of the sides to 0; {numeric}"
+        where = "" if self.domain == sp.true else f" where ${latex(self.domain)}$"
+        return f"SymPy reduces the difference of the sides to 0; {numeric}{where}"
 
     def markdown(self) -> str:
         """The step as the book prints it: its sentence, its formula, and how it was checked."""
@@ -162,6 +179,9 @@ class Step:
         if self.how is How.LIMIT:
             ((variable, point),) = self.at.items()
             formula = latex(sp.Eq(sp.Limit(sides.lhs, variable, point), sides.rhs, evaluate=False))
+        if self.how is How.SERIES:
+            ((variable, (point, order)),) = self.at.items()
+            formula += rf" + O\left({latex((variable - point) ** order)}\right)"
         return f"**{self.name}** ({self.how}). {self.text}\n\n$$\n{formula}\n$$\n\n*Checked*: {self.established}."
 
 
@@ -188,7 +208,12 @@ def limit(name: str, text: str, expr: sp.Expr, variable: sp.Symbol, point: sp.Ba
 def series(
     name: str, text: str, expr: sp.Expr, variable: sp.Symbol, point: sp.Basic, order: int, value: sp.Expr
 ) -> Step:
-    """``expr`` equals ``value`` up to terms of ``order`` in ``variable - point``, by SymPy's series."""
+    """``expr`` equals ``value`` up to terms of ``order`` in ``variable - point``, by SymPy's series.
+
+    Raises ``ValueError`` on an order below 1, which would say nothing.
+    """
+    if order < 1:
+        raise ValueError(f"step {name!r}: a series to order {order} says nothing; give an order of at least 1")
     return Step(name, How.SERIES, text, sp.Eq(expr, value, evaluate=False), at={variable: (point, order)})
 
 
@@ -196,16 +221,17 @@ def instance(
     name: str,
     text: str,
     relation: sp.Basic,
-    at: Mapping[sp.Basic, Any],
+    *instances: Mapping[sp.Basic, Any],
     certificate: sp.Expr | None = None,
     domain: sp.Basic = sp.true,
 ) -> Step:
     """A step proved in prose for all sizes and verified with symbolic entries at the stated ones.
 
-    ``relation`` is an ``Eq`` (or, with a ``certificate``, a ``Ge`` or ``Le``) between matrix expressions; ``at`` gives
-    the explicit matrices and sizes that stand in for its symbols.
+    ``relation`` is an ``Eq`` (or, with a ``certificate``, a ``Ge`` or ``Le``) between matrix expressions; each of the
+    ``instances`` gives explicit matrices and sizes that stand in for its symbols. A size that the relation names needs two
+    different values, so that no wrong formula can pass by agreeing at one.
     """
-    return Step(name, How.INSTANCE, text, relation, certificate, domain, dict(at))
+    return Step(name, How.INSTANCE, text, relation, certificate, domain, instances=instances)
 
 
 def cited(name: str, text: str, reference: str) -> Step:
@@ -215,12 +241,14 @@ def cited(name: str, text: str, reference: str) -> Step:
 
 @dataclass(frozen=True)
 class Derivation:
-    """A proof in prose whose sentences point at checked steps as ``[step-name]``."""
+    """A proof in prose whose sentences point at checked steps, of which there is at least one, as ``[step-name]``."""
 
     proof: str
     steps: tuple[Step, ...]
 
     def __post_init__(self) -> None:
+        if not self.steps:
+            raise ValueError("a derivation without steps proves nothing; give at least one, or no derivation")
         names = [step.name for step in self.steps]
         pointed = set(re.findall(r"\[([a-z0-9-]+)\]", self.proof))
         if len(set(names)) != len(names) or pointed != set(names):
@@ -264,7 +292,18 @@ _SIMPLIFIERS = (
 )
 
 
-def _entries(difference: sp.Basic) -> tuple[sp.Expr, ...]:
+def _stand_ins(at: Mapping[sp.Basic, Any]) -> str:
+    """The sizes of an instance, in words."""
+    matrices = [
+        f"${latex(symbol)} \\in \\mathbb{{R}}^{{{value.rows}\\times {value.cols}}}$"
+        for symbol, value in at.items()
+        if hasattr(value, "rows")
+    ]
+    numbers = [f"${latex(symbol)} = {latex(value)}$" for symbol, value in at.items() if not hasattr(value, "rows")]
+    return ", ".join(([f"symbolic {', '.join(matrices)}"] if matrices else []) + numbers)
+
+
+def _elements(difference: sp.Basic) -> tuple[sp.Expr, ...]:
     if isinstance(difference, sp.MatrixBase):
         return tuple(difference)
     if isinstance(difference, sp.MatrixExpr):
@@ -275,10 +314,8 @@ def _entries(difference: sp.Basic) -> tuple[sp.Expr, ...]:
 def _instantiate(expr: sp.Basic, at: Mapping[sp.Basic, Any]) -> sp.Basic:
     explicit = sp.sympify(expr).xreplace({key: sp.sympify(value) for key, value in at.items()})
     explicit = explicit.replace(lambda node: isinstance(node, sp.MatPow), _explicit_power).doit()
-    indexed = {
-        entry: sp.Symbol(f"{entry.base}_{entry.indices[0]}", **entry.assumptions0)
-        for entry in explicit.atoms(sp.Indexed)
-    }
+    # Their printed form, brackets and all, is no other symbol's name, and the same in relation and certificate.
+    indexed = {found: sp.Symbol(str(found), **found.assumptions0) for found in explicit.atoms(sp.Indexed)}
     return explicit.xreplace(indexed)
 
 

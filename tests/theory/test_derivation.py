@@ -14,6 +14,12 @@ PENTAGON = sp.ImmutableMatrix(2, 5, lambda row, j: (sp.cos, sp.sin)[row](2 * sp.
 TRACE = sp.Eq(sp.Trace(K * K.T), sp.Trace(K.T * K), evaluate=False)
 RANK = sp.Eq(sp.Trace(K.T * sp.Inverse(K * K.T) * K), n_items, evaluate=False)  # false: the trace is the dimension
 FRAME = sp.Eq(K * K.T, (n_items / dim) * sp.Identity(dim), evaluate=False)
+LUCKY = sp.Eq(sp.Trace(K.T * sp.Inverse(K * K.T) * K), n_items - 1, evaluate=False)  # right for K of 2 rows, 3 columns
+K_12, K_13, K_24 = (
+    sp.ImmutableMatrix(n, m, sp.symbols(f"e1:{n * m + 1}", real=True)) for n, m in ((1, 2), (1, 3), (2, 4))
+)
+TETRAHEDRON = {K: sp.ImmutableMatrix([[1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]]) / sp.sqrt(3), n_items: 4, dim: 3}
+B = sp.IndexedBase("B", positive=True)
 TINY = sp.Rational(1, 10**30)
 
 # For each way to be false, a step and what the message must say.
@@ -39,6 +45,9 @@ FALSE: dict[str, tuple[Step, str]] = {
         identity("f", "", sp.prod([m - i for i in range(61)]), sp.Integer(0)), "could not reduce",
     ),
     "hidden in a decimal number": (identity("f", "", a * (1 + sp.Float("1e-30")), a), "decimal"),
+    "hidden in a decimal stand-in": (
+        instance("f", "", sp.Eq(a * (1 + b), a, evaluate=False), {b: 1e-30}, {b: 1e-40}), "decimal",
+    ),
     "undefined": (identity("f", "", sp.oo * a - sp.oo, a), "could not evaluate"),
     "limit of the wrong value": (limit("f", "", (1 + 1 / a) ** a, a, sp.oo, sp.Integer(3)), "false"),
     "limit that diverges": (limit("f", "", a, a, sp.oo, sp.Integer(3)), "false"),
@@ -48,10 +57,18 @@ FALSE: dict[str, tuple[Step, str]] = {
     "vacuous": (identity("f", "", (a + b) ** 2, (b + a) ** 2), "says nothing"),
     "vacuous instance": (instance("f", "", sp.Eq(K * K.T, K * K.T, evaluate=False), {K: K_23}), "says nothing"),
     "evaluated away": (instance("f", "", sp.Eq(a + 1, 1 + a), {}), "cannot be settled"),
-    "instance claimed at another size": (instance("f", "", FRAME, {K: PENTAGON, n_items: 6, dim: 2}), "stated is 6"),
+    "instance claimed at another size": (instance("f", "", FRAME, {K: PENTAGON, n_items: 6, dim: 2}, TETRAHEDRON), "stated is 6"),
     "instance claimed at another dimension": (instance("f", "", TRACE, {K: K_23, dim: 5}), "stated is 5"),
     "instance that claims a size it does not use": (instance("f", "", TRACE, {K: K_23, rank: 9}), "has no rank"),
-    "instance false at its size": (instance("f", "", RANK, {K: K_23, n_items: 3}), "false"),
+    "instance false at its size": (instance("f", "", RANK, {K: K_23, n_items: 3}, {K: K_12, n_items: 2}), "false"),
+    "instance of one lucky size": (instance("f", "", LUCKY, {K: K_23, n_items: 3}), "n_items = 3 only"),
+    "instance of a lucky and another size": (instance("f", "", LUCKY, {K: K_23, n_items: 3}, {K: K_13, n_items: 3}), "n_items = 3 only"),
+    "instance of a lucky and an unlucky size": (instance("f", "", LUCKY, {K: K_23, n_items: 3}, {K: K_24, n_items: 4}), "false"),
+    "instance of a number": (instance("f", "", sp.Eq(a**2, a, evaluate=False), {a: 1}), "a = 1 only"),
+    "instance of nothing": (instance("f", "", sp.Eq(B[1], a, evaluate=False)), "states no instance"),
+    "two entries taken for one": (instance("f", "", sp.Eq(B[1, 2], B[1, 3], evaluate=False), {}), "false"),
+    "a row of equal entries": (instance("f", "", sp.Eq(sp.Sum(B[1, m], (m, 1, 3)), 3 * B[1, 1], evaluate=False), {}), "false"),
+    "an entry taken for a symbol": (instance("f", "", sp.Eq(B[1], sp.Symbol("B_1", positive=True), evaluate=False), {}), "false"),
     "instance that leaves a matrix symbolic": (instance("f", "", TRACE, {}), "could not evaluate"),
     # Relations that the wording would pass off as proved.
     "equality with a gap for a certificate": (
@@ -79,7 +96,7 @@ TRUE = {
     "two-sided limit": limit("t", "", sp.sin(r) / r, r, 0, sp.Integer(1)),
     "limit at the edge of the domain": limit("t", "", a * sp.log(a), a, 0, sp.Integer(0)),
     "series": series("t", "", sp.cos(r), r, 0, 4, 1 - r**2 / 2),
-    "instance": instance("t", "", FRAME, {K: PENTAGON, n_items: 5, dim: 2}),
+    "instance": instance("t", "", FRAME, {K: PENTAGON, n_items: 5, dim: 2}, TETRAHEDRON),
     "cited": cited("t", "A theorem.", "welch1974"),
 }
 
@@ -109,6 +126,15 @@ def test_a_proof_points_at_every_step_and_at_no_other(proof: str) -> None:
         Derivation(proof, (TRUE["identity"],))
 
 
+def test_a_derivation_of_no_steps_or_of_no_source_proves_nothing() -> None:
+    with pytest.raises(ValueError, match="without steps"):
+        Derivation("Obvious.", ())
+    with pytest.raises(ValueError, match="cites nothing"):
+        cited("f", "2 + 2 = 5.", "")
+    with pytest.raises(ValueError, match="says nothing"):
+        series("f", "", sp.sin(r), r, 0, 0, sp.Integer(0))
+
+
 def test_step_names_are_unique() -> None:
     with pytest.raises(ValueError, match="unique name"):
         Derivation("See [t].", (TRUE["identity"], TRUE["limit at infinity"]))
@@ -120,4 +146,6 @@ def test_the_page_says_how_a_step_was_checked() -> None:
     assert "$n = 5$" in TRUE["instance"].markdown()
     assert "not checked" in TRUE["cited"].established
     assert "nonnegative" in TRUE["inequality"].markdown()
+    assert r"O\left(r^{4}\right)" in TRUE["series"].markdown()
+    assert "where $a > 2$" in TRUE["identity on a domain"].markdown()
     assert r"\lim_{" in TRUE["limit at infinity"].markdown()

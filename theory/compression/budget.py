@@ -33,6 +33,10 @@ M_2 = sp.ImmutableMatrix([[_p**2, _p * _s], [_p * _s, _s**2 + _q**2]])
 k_2 = sp.ImmutableMatrix(sp.symbols("k_1 k_2", real=True))
 v_2 = sp.ImmutableMatrix(sp.symbols("v_1 v_2", real=True))
 K_23 = sp.ImmutableMatrix(2, 3, sp.symbols("k_11:14 k_21:24", real=True))
+K_12 = sp.ImmutableMatrix(1, 2, sp.symbols("k_11:13", real=True))
+K_13 = sp.ImmutableMatrix(1, 3, sp.symbols("k_11:14", real=True))
+_scalar = sp.ImmutableMatrix(1, 1, [sp.Symbol("v_1", real=True)])
+_corners = sp.ImmutableMatrix([[1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]]) / sp.sqrt(3)  # of a tetrahedron
 _pentagon = sp.ImmutableMatrix(2, 5, lambda row, j: (sp.cos, sp.sin)[row](2 * sp.pi * j / 5))
 
 
@@ -107,7 +111,7 @@ writability_budget = Claim(
             "its trace is the rank [trace]: the writabilities of any rule sum to at most $r$. "
             "The mean collateral is the mean of $1/\\ell_i - 1$, smallest when all leverages are equal [am-hm]; their sum being $r$, "
             "it is then $n'/r - 1$. A tight frame of equal norms has equal leverages, so equality "
-            "occurs; the regular pentagon is one [tight-frame]."
+            "occurs; the regular pentagon is such a frame [tight-frame]."
         ),
         steps=(
             instance(
@@ -126,6 +130,7 @@ writability_budget = Claim(
                 "The quadratic form of $M$ is the squared change summed over the items.",
                 sp.Eq(sp.Trace(v.T * (K * K.T) * v), sp.Sum(entry(K.T * v, _j) ** 2, (_j, 1, n_items)), evaluate=False),
                 {K: K_23, v: v_2, n_items: 3, dim: 2},
+                {K: K_12, v: _scalar, n_items: 2, dim: 1},
             ),
             instance(
                 "optimal-write",
@@ -140,7 +145,13 @@ writability_budget = Claim(
             instance(
                 "projector", "The hat matrix is its own square.", sp.Eq(_hat * _hat, _hat, evaluate=False), {K: K_23}
             ),
-            instance("trace", "Its trace is the rank.", sp.Eq(sp.Trace(_hat), dim, evaluate=False), {K: K_23, dim: 2}),
+            instance(
+                "trace",
+                "Its trace is the rank.",
+                sp.Eq(sp.Trace(_hat), dim, evaluate=False),
+                {K: K_23, dim: 2},
+                {K: K_13, dim: 1},
+            ),
             instance(
                 "am-hm",
                 "Arithmetic and harmonic mean; the gap is a sum of squares over positive products.",
@@ -149,6 +160,7 @@ writability_budget = Claim(
                     n_keys / sp.Sum(_ell[_i], (_i, 1, n_keys)) - 1,
                     evaluate=False,
                 ),
+                {n_keys: 3},
                 {n_keys: 4},
                 certificate=sp.Sum(
                     (_ell[_i] - _ell[_j]) ** 2 / (2 * _ell[_i] * _ell[_j]), (_j, 1, n_keys), (_i, 1, n_keys)
@@ -157,16 +169,17 @@ writability_budget = Claim(
             ),
             instance(
                 "tight-frame",
-                "The second moment of the regular pentagon is a multiple of the identity.",
+                "The second moment of the regular pentagon is a multiple of the identity, and so is that of the corners of a tetrahedron.",
                 sp.Eq(K * K.T, (n_items / dim) * sp.Identity(dim), evaluate=False),
                 {K: _pentagon, n_items: 5, dim: 2},
+                {K: _corners, n_items: 4, dim: 3},
             ),
         ),
     ),
     references=("meng2022rome", "benedetto2003"),
     counterexamples=(
         "The tempting formula $c_i^* = 1/(k_i^\\top M_{-i}^+ k_i)$, with $M_{-i}$ the second moment of the *other* keys, holds "
-        "only if $k_i$ lies in their span. Otherwise the truth is 0, and the formula returns a positive number.",
+        "only if $k_i$ lies in their span. Otherwise the truth is 0, and the formula returns a positive number or infinity.",
         "A zero key has leverage 0: no write moves it, its collateral is infinite, and it is left out of every mean.",
         "Copies of a key do not have leverage 1: $\\mu$ copies have at most $1/\\mu$ each.",
         "A rank below the dimension raises the bound: count the dimensions in use, not the units.",

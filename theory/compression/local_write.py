@@ -3,7 +3,7 @@
 import sympy as sp
 
 from theory.claim import Claim, Hypothesis, Statement
-from theory.compression.budget import K_23, M_2, cauchy_schwarz_remainder, k_2
+from theory.compression.budget import K_12, K_23, M_2, cauchy_schwarz_remainder, k_2
 from theory.derivation import Derivation, identity, instance
 from theory.evidence import Kind
 from theory.notation import (
@@ -27,6 +27,9 @@ from theory.notation import (
 _i, _j = sp.symbols("i j", integer=True, positive=True)
 _phi = sp.symbols("phi_1:5", real=True)
 _unit_keys = sp.ImmutableMatrix(2, 4, lambda row, j: (sp.cos, sp.sin)[row](_phi[j]))
+_a, _b = sp.symbols("alpha beta", real=True)
+_pair = sp.ImmutableMatrix([[sp.cos(_a), 0], [sp.sin(_a), sp.cos(_b)], [0, sp.sin(_b)]])  # two unit keys in space
+_scalar = sp.ImmutableMatrix(1, 1, [sp.Symbol("k_1", real=True)])
 _norm = sp.Symbol("g", positive=True)
 _others = sp.Symbol("S", nonnegative=True)
 _spread = K * K.T - (n_items / dim) * sp.Identity(dim)
@@ -61,13 +64,14 @@ local_write_dimensionality = Claim(
             sp.Ge(mean_local_collateral, n_keys / rank - 1),
             Kind.EXACT,
             "The mean collateral of local writes obeys the budget, whatever the norms.",
+            hypotheses=(Hypothesis("The keys have rank $r$, which is at most $n'$.", sp.Le(rank, n_keys)),),
         ),
         Statement(
             "frame-potential",
             sp.Ge(mean_blast, n_items / rank - 1),
             Kind.EXACT,
             "The mean blast radius is at least the compression less one, with equality exactly for a tight frame.",
-            hypotheses=(Hypothesis("All keys have norm 1."),),
+            hypotheses=(Hypothesis("All keys have norm 1, and rank $r$, which is at most $n$.", sp.Le(rank, n_items)),),
         ),
         Statement(
             "welch",
@@ -87,9 +91,10 @@ local_write_dimensionality = Claim(
             "radius [blast]. It is the writability of *some* write, hence at most the leverage; the gap is again a square, "
             "which vanishes exactly when $k_i$ and $M k_i$ are parallel [eigenvector]. Sum over the items, and average the "
             "inverse as in the writability budget: the sum and mean follow. For unit keys the total squared overlap exceeds "
-            "$n^2/d$ by the squared distance of $M$ from the tight frame's multiple of the identity [frame-potential]. "
-            "Less the $n$ ones on the diagonal, divided by the $n(n-1)$ pairs, it is the mean squared overlap of a pair, "
-            "which the largest one cannot be below [welch]."
+            "$n^2/d$ by the squared distance of $M$ from the tight frame's multiple of the identity [frame-potential]; in "
+            "coordinates of the span of the keys the same holds with $r$ in place of $d$. Less the $n$ ones on the diagonal, "
+            "$n^2/r$ makes the mean blast radius $n/r - 1$ [mean-blast]. Divided by the $n(n-1)$ pairs instead, it is the "
+            "mean squared overlap of a pair, which the largest one cannot be below [welch]."
         ),
         steps=(
             instance(
@@ -101,6 +106,7 @@ local_write_dimensionality = Claim(
                     evaluate=False,
                 ),
                 {K: K_23, k_i: k_2, n_items: 3, dim: 2},
+                {K: K_12, k_i: _scalar, n_items: 2, dim: 1},
             ),
             identity(
                 "blast",
@@ -128,6 +134,13 @@ local_write_dimensionality = Claim(
                     evaluate=False,
                 ),
                 {K: _unit_keys, n_items: 4, dim: 2},
+                {K: _pair, n_items: 2, dim: 3},
+            ),
+            identity(
+                "mean-blast",
+                "The least total, without the diagonal, over the items is",
+                (n_items**2 / rank - n_items) / n_items,
+                n_items / rank - 1,
             ),
             identity(
                 "welch",

@@ -21,7 +21,7 @@ from theory.notation import (
 _T = define_matrix("T", "T", "any invertible change of the coordinates of the keys", dim, dim)
 _T_2 = sp.ImmutableMatrix(2, 2, sp.symbols("t_11:13 t_21:23", real=True))
 _transformed = (_T * K).T * sp.Inverse((_T * K) * (_T * K).T) * (_T * K)
-_angle = sp.Symbol("t", real=True)
+_t = sp.Symbol("t", real=True)
 _a, _b, _s, _odds = sp.symbols("a b s u", positive=True)
 _ell = _odds / (1 + _odds)
 
@@ -33,20 +33,21 @@ def _gamma_density(point: sp.Expr, shape: sp.Expr) -> sp.Expr:
     return point ** (shape - 1) * sp.exp(-point) / sp.gamma(shape)
 
 
+_gaussian = Hypothesis("The keys are Gaussian, of mean 0 and any one invertible covariance.")
+_more_keys = Hypothesis("There are more keys than dimensions, $n > d$.", sp.Gt(n_items, dim))
+
 random_keys = Claim(
     id="random-keys",
     title="What random keys cost",
     part="compression",
-    hypotheses=(
-        Hypothesis("The keys are independent, and more of them than dimensions: $n > d$.", sp.Gt(n_items, dim)),
-    ),
+    hypotheses=(Hypothesis("The keys are independent."),),
     statements=(
         Statement(
             "leverage-law",
             sp.Eq(leverage_cdf, _beta_cdf),
             Kind.LAW,
             "The leverage of an item follows the Beta law with parameters $d/2$ and $(n-d)/2$.",
-            hypotheses=(Hypothesis("The keys are Gaussian, of mean 0 and any one invertible covariance."),),
+            hypotheses=(_gaussian, _more_keys),
         ),
         Statement(
             "optimal-mean",
@@ -54,9 +55,11 @@ random_keys = Claim(
             Kind.EXPECTATION,
             "Optimal writes cost this much on average, a factor $d/(d-2)$ above the budget's bound.",
             hypotheses=(
+                _gaussian,
+                _more_keys,
                 Hypothesis(
-                    "The keys are Gaussian, of mean 0 and any one invertible covariance, and $d > 4$, so that the collateral has "
-                    "a finite variance and its mean can be given an interval (the equation needs only $d > 2$).",
+                    "$d > 4$, so that the collateral has a finite variance and its mean can be given an interval (the "
+                    "equation needs only $d > 2$).",
                     sp.Gt(dim, 4),
                 ),
             ),
@@ -79,9 +82,9 @@ random_keys = Claim(
             "fixed unit vector onto it. Turn the picture round: it is the share that the first $d$ coordinates have in the "
             "squared length of a standard Gaussian vector, that is $X/(X+Y)$ with $2X \\sim \\chi^2_d$ and "
             "$2Y \\sim \\chi^2_{n-d}$ independent. Their joint density splits into a Beta density of the share, with $a = d/2$ and "
-            "$b = (n-d)/2$, and a Gamma density of the sum [beta-law]. The mean of $1/\\ell_i - 1$ under it is a ratio of Gamma "
-            "functions [beta-mean]. It exceeds the budget's bound $n/d - 1$ by exactly the factor $d/(d-2)$ [excess], which "
-            "vanishes in high dimension [high-dimension]. For the local write, the mean squared coordinate of a uniform unit "
+            "$b = (n-d)/2$, and a Gamma density of the sum [beta-law]. The mean of $1/\\ell_i$ under it "
+            "is an integral [inverse-moment], and less one it is the mean collateral [beta-mean]. It exceeds the budget's bound "
+            "$n/d - 1$ by exactly the factor $d/(d-2)$ [excess], which tends to one in high dimension [high-dimension]. For the local write, the mean squared coordinate of a uniform unit "
             "vector is $1/d$, because the $d$ coordinates are alike and their squares sum to one [sphere]. So each of the $n-1$ other "
             "items contributes $\\mathbb{E}\\langle k_i, k_j\\rangle^2 = 1/d$."
         ),
@@ -102,10 +105,24 @@ random_keys = Claim(
                 / (sp.gamma(_a) * sp.gamma(_b))
                 * _gamma_density(_s, _a + _b),
             ),
+            instance(
+                "inverse-moment",
+                "The mean of $1/\\ell$ under the Beta density with $a = d/2$ and $b = (n-d)/2$; it exists for $d > 2$.",
+                sp.Eq(
+                    sp.gamma(n_items / 2)
+                    / (sp.gamma(dim / 2) * sp.gamma((n_items - dim) / 2))
+                    * sp.Integral(_t ** (dim / 2 - 2) * (1 - _t) ** ((n_items - dim) / 2 - 1), (_t, 0, 1)),
+                    (n_items - 2) / (dim - 2),
+                    evaluate=False,
+                ),
+                {n_items: 8, dim: 4},
+                {n_items: 12, dim: 4},
+                {n_items: 12, dim: 6},
+            ),
             identity(
                 "beta-mean",
-                "The mean of $1/\\ell$ is a ratio of two Beta functions; it exists for $d > 2$.",
-                sp.gamma(dim / 2 - 1) * sp.gamma(n_items / 2) / (sp.gamma(n_items / 2 - 1) * sp.gamma(dim / 2)) - 1,
+                "Less one it is",
+                (n_items - 2) / (dim - 2) - 1,
                 _optimal_mean,
                 domain=sp.And(sp.Gt(n_items, dim), sp.Gt(dim, 2)),
             ),
@@ -126,9 +143,16 @@ random_keys = Claim(
             ),
             instance(
                 "sphere",
-                "The mean squared coordinate, on the circle.",
-                sp.Eq(sp.Integral(sp.cos(_angle) ** 2, (_angle, 0, 2 * sp.pi)) / (2 * sp.pi), 1 / dim, evaluate=False),
+                "The mean squared coordinate $\\cos^2 t$, where the share of the sphere at angle $t$ is as $\\sin^{d-2} t$.",
+                sp.Eq(
+                    sp.Integral(sp.cos(_t) ** 2 * sp.sin(_t) ** (dim - 2), (_t, 0, sp.pi))
+                    / sp.Integral(sp.sin(_t) ** (dim - 2), (_t, 0, sp.pi)),
+                    1 / dim,
+                    evaluate=False,
+                ),
                 {dim: 2},
+                {dim: 3},
+                {dim: 4},
             ),
         ),
     ),
