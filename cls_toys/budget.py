@@ -1,7 +1,7 @@
 """How a code spends its writability budget: every write rule on every key matrix, measured by writing."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import polars as pl
 import torch
@@ -10,9 +10,10 @@ from torch import Generator, Tensor
 
 from cls_toys import keys as make
 from cls_toys import probes
-from cls_toys.stores.linear import LinearStore
+from cls_toys.stores.linear import LinearStore, Rule
 
-RULES = ("local", "optimal", "ridge", "random")
+RULES = (*get_args(Rule), "random")
+DRAWS_AT_A_TIME = 250  # each holds [items, items] numbers: fast, and in bounded memory
 RIDGE = 0.1  # of the ridge rule, relative to the mean squared singular value of the keys
 
 
@@ -36,13 +37,14 @@ def measured_writability(
     """Writability of each item's write under a rule, from writing it into a store and reading all items.
 
     The rule ``random`` writes along a random direction that is unrelated to the item; as no store writes so, the change
-    is applied to the keys directly.
+    is applied to the keys directly. Raises ``ValueError`` on an unknown rule and on bad keys.
     """
     if rule not in RULES:
         raise ValueError(f"rule={rule!r}: must be one of {', '.join(RULES)}")
     if rule == "random":
         noise = torch.randn(keys.shape, generator=generator, dtype=keys.dtype)
         return probes.writability(keys, noise)
+    keys = keys / keys.abs().max()  # a writability has no scale, and the square of an extreme key no value
     ridge = RIDGE * float(keys.square().sum()) / min(keys.shape) if rule == "ridge" else 0.0
     store = LinearStore(keys, rule=rule, ridge=ridge)
     return 1 / (1 + probes.collateral(store, keys, torch.ones(len(keys), 1, dtype=keys.dtype)))
@@ -93,6 +95,12 @@ class RandomKeys(NamedTuple):
 
 def random_keys(items: int, dim: int, trials: int, *, generator: Generator) -> RandomKeys:
     """Leverage of the first item, and mean collateral of optimal and local writes, in ``trials`` draws of random keys."""
+    sizes = [min(DRAWS_AT_A_TIME, trials - done) for done in range(0, trials, DRAWS_AT_A_TIME)]
+    parts = [_random_keys(items, dim, size, generator) for size in sizes]
+    return RandomKeys(*(torch.cat(part) for part in zip(*parts, strict=True)))
+
+
+def _random_keys(items: int, dim: int, trials: int, generator: Generator) -> RandomKeys:
     gaussian = make.gaussian(trials * items, dim, generator=generator).reshape(trials, items, dim)
     unit = make.unit(trials * items, dim, generator=generator).reshape(trials, items, dim)
     optimal = probes.writability(gaussian, probes.optimal_directions(gaussian))

@@ -31,8 +31,7 @@ def svd(keys: Float[Tensor, "*batch items dim"]) -> tuple[Tensor, Tensor, Tensor
     """
     check_keys(keys)
     left, values, right = torch.linalg.svd(keys, full_matrices=False)
-    cutoff = max(keys.shape[-2:]) * torch.finfo(keys.dtype).eps * values[..., :1]
-    return left, values, right, values > cutoff
+    return left, values, right, values > _cutoff(keys, values)
 
 
 def rank(keys: Float[Tensor, "*batch items dim"]) -> Int[Tensor, "*batch"]:
@@ -81,9 +80,7 @@ def writability(
         raise ValueError(
             f"keys {tuple(keys.shape)} and directions {tuple(directions.shape)}: give one direction an item"
         )
-    moved = directions @ keys.mT  # [*batch, write, item]
-    largest = moved.abs().amax(-1, keepdim=True)  # a share is scale-free: squares of small float32 keys would vanish
-    moved = (moved / torch.where(largest > 0, largest, 1.0)).square()
+    moved = _unit_scale(_unit_scale(directions, -1) @ _unit_scale(keys).mT, -1).square()  # [*batch, write, item]
     total = moved.sum(-1)
     return torch.where(total == 0, 0.0, moved.diagonal(dim1=-2, dim2=-1) / total)
 
@@ -93,9 +90,11 @@ def dimensionality(keys: Float[Tensor, "*batch items dim"]) -> Float[Tensor, "*b
 
     .. math:: D_i = \frac{\|k_i\|^2}{\sum_j (\hat k_i \cdot k_j)^2}
 
-    Computed from unit vectors as in the source, not as a writability, so that the two can be held against each other.
+    Computed from unit vectors as in the source (elhage2022), not as a writability, so that the two can be held against
+    each other. Raises ``ValueError`` on keys that are no finite floating-point matrix.
     """
     check_keys(keys)
+    keys = _unit_scale(keys)
     norm = keys.norm(dim=-1)
     unit = keys / norm.clamp_min(torch.finfo(keys.dtype).tiny)[..., None]
     overlap = (unit @ keys.mT).square().sum(-1)
@@ -109,21 +108,42 @@ def collateral(
 
     .. math:: c_i = \frac{\sum_{j \neq i} \|\Delta y_j\|^2}{\|\Delta y_i\|^2}
 
-    Infinite where the write does not move its item, NaN where the store reads NaN. Works for any store: nothing is
-    assumed of how it writes.
+    Infinite where the write does not move its item beyond rounding, NaN where the store reads NaN: give values that the
+    store does not recall already. Works for any store: nothing is assumed of how it writes. Raises ``ValueError`` on bad
+    keys, and where there is not one value an item.
     """
     check_keys(keys)
+    if values.ndim != 2 or len(values) != len(keys):
+        raise ValueError(
+            f"values have shape {tuple(values.shape)}: give [items, out] with {len(keys)} items, as of the keys"
+        )
     before = store.read(keys)
+    rounding = (
+        8 * torch.finfo(keys.dtype).eps * before.abs().amax(-1).maximum(values.abs().amax(-1))
+    ).square()  # [items]
     measured = torch.empty(len(keys), dtype=keys.dtype, device=keys.device)
     for item in range(len(keys)):
         written = store.copy()
         written.write(keys[item], values[item])
         moved = (written.read(keys) - before).square().sum(-1)  # [items]
         others = torch.cat((moved[:item], moved[item + 1 :])).sum()
-        measured[item] = torch.inf if moved[item] == 0 else others / moved[item]
+        measured[item] = torch.inf if moved[item] <= rounding[item] else others / moved[item]
     return measured
 
 
 def nonzero_keys(keys: Float[Tensor, "*batch items dim"]) -> Bool[Tensor, "*batch items"]:
-    """Which items have a nonzero key: the ones that count in n' and in every mean."""
-    return (keys != 0).any(-1)
+    """Which items have a key above the cut of :func:`svd`: the ones that count in n' and in every mean."""
+    keys = _unit_scale(keys)
+    _, values, _, _ = svd(keys)
+    return keys.norm(dim=-1) > _cutoff(keys, values)
+
+
+def _cutoff(keys: Tensor, singular_values: Tensor) -> Tensor:
+    """``[*batch, 1]``: what counts as zero beside the largest singular value."""
+    return max(keys.shape[-2:]) * torch.finfo(keys.dtype).eps * singular_values[..., :1]
+
+
+def _unit_scale(values: Tensor, dim: int | tuple[int, ...] = (-2, -1)) -> Tensor:
+    """Divided by the largest entry along ``dim``: shares are scale-free, squares of very small or large keys are not."""
+    largest = values.abs().amax(dim, keepdim=True)
+    return values / torch.where(largest > 0, largest, 1.0)

@@ -37,10 +37,11 @@ class Hypothesis:
 class Statement:
     """One relation of a claim: the measured quantity on the left, what the claim predicts for it on the right.
 
-    ``kind`` decides the statistics. ``resolution`` is the relative width of interval above which a check of a mean, a
-    law or a frequency is inconclusive. ``probability`` is the violation rate that a high-probability statement allows,
-    ``size`` and ``rate`` the variable of an asymptotic one and the power at which its relative error falls. A law's
-    relation equates a distribution function at ``x`` with its formula.
+    ``kind`` decides the statistics. ``resolution`` is the half-width of interval above which a check is inconclusive:
+    relative to the prediction for a mean, absolute for a law or a rate. ``probability`` is the violation rate that a
+    high-probability statement allows; ``size`` and ``rate`` are the variable of an asymptotic one and the power at which
+    its relative error falls. A law's relation equates a distribution function at ``x`` with its formula. Raises
+    ``ValueError`` on a relation or options that do not fit the kind.
     """
 
     name: str
@@ -56,6 +57,18 @@ class Statement:
     def __post_init__(self) -> None:
         if type(self.relation) not in _OPERATORS:
             raise ValueError(f"statement {self.name!r}: {self.relation} is no Eq, Le or Ge between two expressions")
+        if self.kind in (ev.Kind.LAW, ev.Kind.ASYMPTOTIC) and not isinstance(self.relation, sp.Eq):
+            raise ValueError(f"statement {self.name!r} is of kind {self.kind}, which equates: give an Eq")
+        if (self.kind is ev.Kind.HIGH_PROBABILITY) != (0 < self.probability < 1):
+            raise ValueError(
+                f"statement {self.name!r} of kind {self.kind} has probability={self.probability}: give the rate of "
+                "violations that a high-probability statement allows, strictly between 0 and 1, and to no other kind any"
+            )
+        if (self.kind is ev.Kind.ASYMPTOTIC) != (self.size is not None and (self.rate or 0) > 0):
+            raise ValueError(
+                f"statement {self.name!r} of kind {self.kind} has size={self.size}, rate={self.rate}: an asymptotic "
+                "statement needs the variable and the positive power at which its error falls, no other has them"
+            )
 
     @property
     def operator(self) -> str:
@@ -94,13 +107,14 @@ class Claim:
 
     @property
     def status(self) -> str:
-        """What stands behind the claim, read off its derivation and kinds: never typed."""
+        """What stands behind the weakest of its statements, read off derivation and kinds: never typed."""
         kinds = {statement.kind for statement in self.statements}
-        if self.derivation is None or kinds == {ev.Kind.EMPIRICAL}:
+        if self.derivation is None or ev.Kind.EMPIRICAL in kinds:
             return "empirical"
-        if any(step.how is How.CITED for step in self.derivation.steps):
-            return "proved under cited theorem"
-        return "asymptotic" if kinds == {ev.Kind.ASYMPTOTIC} else "proved"
+        if ev.Kind.ASYMPTOTIC in kinds:
+            return "asymptotic"
+        cited = any(step.how is How.CITED for step in self.derivation.steps)
+        return "proved under cited theorem" if cited else "proved"
 
     def statement(self, name: str | None = None) -> Statement:
         """The statement of that name, or the headline; raises ``ValueError`` with the names there are."""
@@ -121,7 +135,7 @@ class Claim:
         chosen = self.statement(statement)
         self._require(symbols, set(chosen.symbols), chosen.symbols)
         return np.asarray(
-            _numeric(chosen.relation.rhs, tuple(chosen.symbols))(*(np.asarray(symbols[n]) for n in chosen.symbols))
+            _numeric(chosen.relation.rhs, tuple(chosen.symbols))(*(_floats(symbols[name]) for name in chosen.symbols))
         )
 
     def check(
@@ -138,21 +152,26 @@ class Claim:
         """Hold ``measured`` against a statement at the given symbol values (numbers, or arrays over trials or cells).
 
         Shapes are those of :func:`theory.evidence.weigh`. Outside the hypotheses the verdict is ``not applicable``.
-        Raises ``ValueError`` on missing or unknown symbols and on measurements that are no evidence.
+        Symbols of the glossary that the statement does not need are recorded with the others. Raises ``ValueError`` on
+        missing or unknown symbols and on measurements that are no evidence.
         """
         chosen = self.statement(statement)
         hypotheses = self.hypotheses + chosen.hypotheses
         predicates = {s.name: s for h in hypotheses for s in h.predicate.free_symbols}
-        law_point = {chosen.relation.lhs.name: sp.Symbol("x")} if chosen.kind is ev.Kind.LAW else {}
         size = {chosen.size.name} if chosen.size is not None else set()
-        needed = (set(chosen.symbols) - ({"x"} if law_point else set())) | set(predicates) | size
+        needed = (set(chosen.symbols) - ({"x"} if chosen.kind is ev.Kind.LAW else set())) | set(predicates) | size
         self._require(symbols, needed, needed)
-        arrays = {name: np.asarray(value) for name, value in symbols.items()}
+        arrays = {name: _floats(value) for name, value in symbols.items()}
+        if np.size(measured) == 0 or any(array.size == 0 for array in arrays.values()):
+            raise ValueError(f"claim {self.id!r} ({chosen.name}): no trials are given; measure at least one")
         draft = ev.Evidence(
             claim=self.id, statement=chosen.name, kind=chosen.kind, relation=str(chosen.relation),
             verdict=ev.Verdict.NOT_APPLICABLE, reason="", label=label, seed=seed,
             parameters={name: _summary(value) for name, value in arrays.items()},
         )  # fmt: skip
+        for symbol in {**predicates, **chosen.symbols}.values():
+            if lacking := _outside(symbol, arrays.get(symbol.name)):
+                return replace(draft, reason=f"{symbol.name} = {_summary(arrays[symbol.name])} is not {lacking}")
         for hypothesis in hypotheses:
             names = sorted(s.name for s in hypothesis.predicate.free_symbols)
             if names and not np.all(_numeric(hypothesis.predicate, tuple(names))(*(arrays[name] for name in names))):
@@ -160,7 +179,7 @@ class Claim:
         if chosen.kind is ev.Kind.LAW:
             names = [name for name in chosen.symbols if name != "x"]
             cdf = _numeric(chosen.relation.rhs, ("x", *names))
-            cells = {name: np.broadcast_to(np.ravel(arrays[name]), (len(np.atleast_2d(measured)),)) for name in names}
+            cells = {n: ev.spread(draft, np.ravel(arrays[n]), (len(np.atleast_2d(measured)),)) for n in names}
 
             def bound(cell: int, points: np.ndarray) -> np.ndarray:
                 return cdf(points, *(cells[name][cell] for name in names))
@@ -168,7 +187,7 @@ class Claim:
             bound = self.bound(chosen.name, **{name: arrays[name] for name in chosen.symbols})
         return ev.weigh(
             draft, measured, chosen.operator, bound, tolerance=tolerance, confidence=confidence,
-            resolution=chosen.resolution, probability=chosen.probability, rate=chosen.rate,
+            resolution=chosen.resolution, probability=chosen.probability, rate=chosen.rate or 1.0,
             sizes=arrays[chosen.size.name] if chosen.size is not None else None, symbols=arrays,
         )  # fmt: skip
 
@@ -222,6 +241,23 @@ def _numeric(expr: sp.Basic, names: tuple[str, ...]) -> Callable[..., np.ndarray
     return sp.lambdify([symbols.get(name, sp.Symbol(name)) for name in names], expr, modules=_NUMERIC)
 
 
+def _floats(values: Any) -> np.ndarray:
+    """As floating-point numbers: integers of a fixed width would wrap around without a word."""
+    return np.asarray(values, dtype=float)
+
+
+def _outside(symbol: sp.Symbol, values: np.ndarray | None) -> str:
+    """Which assumption of the symbol the values break, or nothing."""
+    if values is None:
+        return ""
+    kept = {
+        "an integer": not symbol.is_integer or np.all(values == np.round(values)),
+        "positive": not symbol.is_positive or np.all(values > 0),
+        "nonnegative": symbol.is_positive or not symbol.is_nonnegative or np.all(values >= 0),
+    }
+    return " and ".join(assumption for assumption, holds in kept.items() if not holds)
+
+
 def _summary(value: np.ndarray) -> Any:
-    low, high = value.min().item(), value.max().item()
+    low, high = (int(x) if x.is_integer() else x for x in (value.min().item(), value.max().item()))
     return low if low == high else [low, high]

@@ -342,9 +342,13 @@ def _random_points(expr: sp.Expr, domain: sp.Basic, name: str) -> list[dict[sp.S
 
 
 def _random_value(symbol: sp.Symbol, generator: random.Random) -> sp.Expr:
-    if symbol.is_integer:
-        return sp.Integer(generator.randint(1 if symbol.is_positive else 0 if symbol.is_nonnegative else -30, 60))
-    magnitude = sp.Rational(generator.randint(1, 10**6), 10 ** generator.randint(4, 6))
-    if symbol.is_negative or symbol.is_nonpositive:
-        return -magnitude
-    return magnitude if symbol.is_positive or symbol.is_nonnegative else magnitude * generator.choice((-1, 1))
+    for _ in range(1000):
+        value = sp.Rational(generator.randint(1, 10**6), 10 ** generator.randint(4, 6))
+        if symbol.is_integer:
+            value = sp.Integer(generator.randint(0, 60))
+        value *= -1 if symbol.is_nonpositive else 1 if symbol.is_nonnegative else generator.choice((-1, 1))
+        if all(
+            getattr(value, f"is_{assumption}") in (holds, None) for assumption, holds in symbol.assumptions0.items()
+        ):
+            return value
+    raise DerivationError(f"no random number obeys the assumptions of {symbol}; state them more simply")

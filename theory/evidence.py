@@ -16,6 +16,7 @@ from scipy import stats
 
 MIME = "application/vnd.cls-toys.evidence+json"
 CONFIDENCE = 0.99  # family-wise, over all cells of one check
+COARSEST = 1e-3  # tolerance above which an exact statement is not resolved
 
 
 class Kind(StrEnum):
@@ -39,24 +40,29 @@ class Verdict(StrEnum):
 
 
 class Tolerance(NamedTuple):
-    """A relative tolerance and the sentence that justifies it."""
+    """What rounding may add, relative to the prediction where that exceeds 1, and the sentence that justifies it.
 
-    value: float
+    ``value`` is one number, or one for each trial.
+    """
+
+    value: Any
     reason: str
 
 
-def rounding(dtype: Any, operations: int = 4096, condition: float = 1.0) -> Tolerance:
+def rounding(dtype: Any, operations: int = 4096, condition: Any = 1.0) -> Tolerance:
     r"""The relative rounding error a backward-stable computation may show: ``eps * operations * condition``.
 
     ``operations`` counts the roundings that can accumulate in one value, ``condition`` is the condition number of the
-    problem (for writes: of the key matrix). Source: Higham, *Accuracy and Stability of Numerical Algorithms*, ch. 3.
+    problem (for writes: of the key matrix), one number or one for each trial. Source: Higham, *Accuracy and Stability of Numerical Algorithms*, ch. 3.
 
     >>> rounding(np.float64, operations=1000).reason
     'float64 eps 2.2e-16 x 1000 roundings x condition 1'
     """
     eps = float(np.finfo(dtype).eps)
-    reason = f"{np.dtype(dtype).name} eps {eps:.1e} x {operations} roundings x condition {condition:.3g}"
-    return Tolerance(eps * operations * max(1.0, condition), reason)
+    conditions = np.maximum(1.0, np.asarray(condition, dtype=float))
+    spread = " to ".join(f"{value:.3g}" for value in sorted({conditions.min(), conditions.max()}))
+    reason = f"{np.dtype(dtype).name} eps {eps:.1e} x {operations} roundings x condition {spread}"
+    return Tolerance((eps * operations * conditions)[()], reason)
 
 
 class Slack(NamedTuple):
@@ -98,7 +104,8 @@ class Evidence:
         out["slack"] = self.slack._asdict()
         out["tolerance"] = self.tolerance and self.tolerance._asdict()
         out["interval"] = self.interval and list(self.interval)
-        out["worst"] = {name: value if math.isfinite(value) else str(value) for name, value in self.worst.items()}
+        for name in ("parameters", "worst"):
+            out[name] = {key: _jsonable(value) for key, value in out[name].items()}
         return out
 
     @classmethod
@@ -113,7 +120,8 @@ class Evidence:
                     "slack": Slack(**data["slack"]),
                     "tolerance": data["tolerance"] and Tolerance(**data["tolerance"]),
                     "interval": data["interval"] and tuple(data["interval"]),
-                    "worst": {name: float(value) for name, value in data["worst"].items()},
+                    "parameters": {name: _number(value) for name, value in data["parameters"].items()},
+                    "worst": {name: _number(value) for name, value in data["worst"].items()},
                 }
             )
         except (AttributeError, TypeError, KeyError, ValueError) as error:
@@ -169,15 +177,15 @@ def weigh(
     confidence: float = CONFIDENCE,
     resolution: float = 0.05,
     probability: float = 0.0,
-    rate: float | None = None,
+    rate: float = 1.0,
     sizes: Any = None,
     symbols: Mapping[str, np.ndarray] | None = None,
 ) -> Evidence:
     """``evidence`` completed with the verdict on ``measured operator bound``; the operator is ``<=``, ``>=`` or ``==``.
 
-    ``measured`` is ``[trials]`` (exact, high-probability), ``[cells, trials]`` of independent values (expectation, law,
+    ``measured`` is ``[trials]`` (exact), ``[cells, trials]`` of independent values (expectation, law, high-probability,
     empirical; one cell may be given as ``[trials]``), or ``[sizes]`` (asymptotic). ``bound`` broadcasts to trials
-    (exact, high-probability) or cells; for a law it is a function ``(cell, points) -> probabilities``.
+    (exact), cells or sizes; for a law it is a function ``(cell, points) -> probabilities``.
     Raises ``ValueError`` on no trials, on NaN, and on too few trials for an interval.
     """
     values = np.asarray(measured)
@@ -185,27 +193,36 @@ def weigh(
         raise ValueError(f"{evidence.claim}: measured holds no trials; measure at least one")
     if np.isnan(values).any():
         raise ValueError(f"{evidence.claim}: measured holds NaN; a failed measurement is no evidence, mend it first")
-    if evidence.kind in (Kind.EXPECTATION, Kind.EMPIRICAL, Kind.ASYMPTOTIC) and not np.isfinite(values).all():
-        raise ValueError(f"{evidence.claim}: measured holds infinity, which has no mean; leave those items out")
+    if evidence.kind is not Kind.EXACT and not np.isfinite(values).all():
+        raise ValueError(f"{evidence.claim}: measured holds infinity, which has no mean or rank; leave those items out")
     if not callable(bound) and np.isnan(bound).any():
         raise ValueError(f"{evidence.claim}: the prediction is NaN at some of the given symbols; check the hypotheses")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence={confidence}: must lie strictly between 0 and 1, for example {CONFIDENCE}")
     if evidence.kind is Kind.EXACT:
         chosen = tolerance or rounding(values.dtype if values.dtype.kind == "f" else np.float64)
-        judged, worst = _exact(evidence, values.ravel(), np.ravel(bound), operator, chosen, resolution)
+        judged, worst = _exact(evidence, values.ravel(), np.ravel(bound), operator, chosen)
     elif evidence.kind in (Kind.EXPECTATION, Kind.EMPIRICAL):
         judged, worst = _mean(evidence, np.atleast_2d(values), np.ravel(bound), operator, confidence, resolution)
     elif evidence.kind is Kind.LAW:
         judged, worst = _law(evidence, np.atleast_2d(values), bound, confidence, resolution)
     elif evidence.kind is Kind.HIGH_PROBABILITY:
-        judged, worst = _frequency(
-            evidence, values.ravel(), np.ravel(bound), operator, confidence, resolution, probability
-        )
+        judged, worst = _frequency(evidence, np.atleast_2d(values), np.ravel(bound), operator, confidence, probability)
     else:
         judged, worst = _trend(evidence, values.ravel(), np.ravel(bound), confidence, resolution, rate, sizes)
     at_worst = {name: float(np.ravel(value)[min(worst, np.size(value) - 1)]) for name, value in (symbols or {}).items()}
     return replace(judged, worst=judged.worst | at_worst)
+
+
+def spread(evidence: Evidence, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """``values`` broadcast to ``shape``; raises ``ValueError`` with both shapes when they do not fit."""
+    try:
+        return np.broadcast_to(values, shape).astype(float)
+    except ValueError:
+        raise ValueError(
+            f"{evidence.claim} ({evidence.statement}): measured has shape {shape} and the values given beside it have "
+            f"shape {values.shape}: give one value for all, or one for each trial, cell or size"
+        ) from None
 
 
 _EXCESS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
@@ -225,25 +242,30 @@ def _ratios(measured: np.ndarray, bound: np.ndarray) -> Slack:
 
 
 def _exact(
-    evidence: Evidence, measured: np.ndarray, bound: np.ndarray, operator: str, tolerance: Tolerance, resolution: float
+    evidence: Evidence, measured: np.ndarray, bound: np.ndarray, operator: str, tolerance: Tolerance
 ) -> tuple[Evidence, int]:
-    bound = np.broadcast_to(bound, measured.shape)
+    """Every trial against its own tolerance, which counts relative to the prediction where that exceeds 1."""
+    bound = spread(evidence, bound, measured.shape)
+    allowed = spread(evidence, np.ravel(tolerance.value), measured.shape)
+    if not (np.isfinite(allowed).all() and (allowed >= 0).all()):
+        raise ValueError(f"{evidence.claim}: the tolerance holds {allowed.max()}; it must be finite and at least 0")
     with np.errstate(invalid="ignore"):
         excess = _EXCESS[operator](measured, bound) / np.where(np.isinf(bound), 1.0, np.maximum(1.0, np.abs(bound)))
     excess = np.where(measured == bound, 0.0, excess)  # also infinity against the same infinity
-    violated = excess > tolerance.value
-    worst = int(np.argmax(excess))
+    violated = excess > allowed
+    worst = int(np.argmax(excess / np.maximum(allowed, np.finfo(float).tiny)))
+    coarsest = float(allowed.max())
     if violated.any():
         verdict, reason = Verdict.REFUTED, f"{int(violated.sum())} of {measured.size} trials violate it"
-    elif tolerance.value > resolution:
+    elif coarsest > COARSEST:
         verdict = Verdict.INCONCLUSIVE
-        reason = f"the tolerance is wider than {resolution:g}: measure in a wider dtype, or on better conditioned items"
+        reason = f"the tolerance is wider than {COARSEST:g}: measure in a wider dtype, or on better conditioned items"
     else:
         verdict, reason = Verdict.SUPPORTED, f"holds in every one of {measured.size} trials, within rounding"
     return (
         replace(
             evidence, verdict=verdict, reason=reason, trials=measured.size, violations=int(violated.sum()),
-            slack=_ratios(measured, bound), tolerance=tolerance,
+            slack=_ratios(measured, bound), tolerance=tolerance._replace(value=coarsest),
             worst={"measured": float(measured[worst]), "predicted": float(bound[worst])},
         ),
         worst,
@@ -257,7 +279,7 @@ def _mean(
     cells, trials = measured.shape
     if trials < 3:
         raise ValueError(f"{evidence.claim}: {trials} trials a cell; an interval of a mean needs at least 3")
-    bound = np.broadcast_to(bound, (cells,)).astype(float)
+    bound = spread(evidence, bound, (cells,))
     mean = measured.mean(axis=1)
     half = stats.t.ppf(1 - (1 - confidence) / (2 * cells), trials - 1) * stats.sem(measured, axis=1)
     half = np.maximum(half, rounding(np.float64).value * np.maximum(1.0, np.abs(mean)))  # constant samples
@@ -333,34 +355,37 @@ def _law(
 
 
 def _frequency(
-    evidence: Evidence,
-    measured: np.ndarray,
-    bound: np.ndarray,
-    operator: str,
-    confidence: float,
-    resolution: float,
-    probability: float,
+    evidence: Evidence, measured: np.ndarray, bound: np.ndarray, operator: str, confidence: float, probability: float
 ) -> tuple[Evidence, int]:
-    """Clopper-Pearson interval of the violation rate against the probability the claim allows."""
-    bound = np.broadcast_to(bound, measured.shape)
-    excess = _EXCESS[operator](measured, bound)
-    violations = int((excess > rounding(np.float64).value * np.maximum(1.0, np.abs(bound))).sum())
-    low, high = stats.binomtest(violations, measured.size).proportion_ci(confidence, method="exact")
-    if low > probability:
-        verdict, reason = Verdict.REFUTED, f"violated at a rate of at least {low:.3g}, more than {probability:.3g}"
-    elif high - low > resolution:
-        verdict, reason = Verdict.INCONCLUSIVE, f"the rate is known only to {high - low:.2g}: measure more trials"
-    else:
-        verdict, reason = (
-            Verdict.SUPPORTED,
-            f"violated in {violations} of {measured.size} trials, {probability:.3g} allowed",
+    """Clopper-Pearson intervals of the cells' violation rates, Bonferroni-corrected, against the probability allowed.
+
+    Supported means known to be at most twice that probability; a rate known less well is inconclusive.
+    """
+    cells, trials = measured.shape
+    bound = spread(evidence, bound.reshape(-1, 1) if bound.size == cells else bound, measured.shape)
+    allowed = rounding(measured.dtype if measured.dtype.kind == "f" else np.float64).value
+    violated = (_EXCESS[operator](measured, bound) > allowed * np.maximum(1.0, np.abs(bound))).sum(1)
+    level = 1 - (1 - confidence) / cells
+    low, high = np.transpose(
+        [stats.binomtest(int(count), trials).proportion_ci(level, method="exact") for count in violated]
+    )
+    worst = int(np.argmax(low + high))
+    if (low > probability).any():
+        verdict = Verdict.REFUTED
+        reason = f"violated at a rate of at least {low.max():.3g}, where {probability:.3g} is allowed"
+    elif (high > 2 * probability).any():
+        verdict = Verdict.INCONCLUSIVE
+        reason = (
+            f"the rate may be as large as {high.max():.2g}, where {probability:.3g} is allowed: measure more trials"
         )
-    worst = int(excess.argmax())
+    else:
+        verdict = Verdict.SUPPORTED
+        reason = f"violated in {violated.sum()} of {measured.size} trials, {probability:.3g} allowed"
     return (
         replace(
-            evidence, verdict=verdict, reason=reason, trials=measured.size, violations=violations,
-            slack=_ratios(measured, bound), interval=(float(low), float(high)), level=confidence,
-            worst={"measured": float(measured[worst]), "predicted": float(bound[worst])},
+            evidence, verdict=verdict, reason=reason, trials=measured.size, violations=int(violated.sum()),
+            slack=_ratios(measured, bound), interval=(float(low[worst]), float(high[worst])), level=confidence,
+            worst={"measured": float(violated[worst] / trials), "predicted": probability},
         ),
         worst,
     )  # fmt: skip
@@ -372,48 +397,60 @@ def _trend(
     bound: np.ndarray,
     confidence: float,
     resolution: float,
-    rate: float | None,
+    rate: float,
     sizes: Any,
 ) -> tuple[Evidence, int]:
-    """Least-squares slope of log relative error against log size: it must fall, at the stated rate if there is one.
+    """Least-squares slope of log relative error against log size, at the larger half of the sizes: the stated rate.
 
-    A rate is not resolved finer than ``resolution``: without noise the fit's own error is 0, and higher orders remain.
+    There an error that levels off shows, and higher orders no longer do. A rate is not resolved finer than ``resolution``:
+    without noise the fit's own error is 0.
     """
     size = np.asarray(sizes, dtype=float).ravel()
-    if size.size != measured.size or size.size < 4 or (np.diff(size) <= 0).any():
+    if size.size != measured.size or size.size < 8 or (np.diff(size) <= 0).any() or size[0] <= 0:
         raise ValueError(
-            f"{evidence.claim}: an asymptotic check needs one measurement at each of at least 4 increasing sizes; "
+            f"{evidence.claim}: an asymptotic check needs one measurement at each of at least 8 increasing sizes; "
             f"given {measured.size} measurements at sizes {size.tolist()}"
         )
-    bound = np.broadcast_to(bound, measured.shape)
+    bound = spread(evidence, bound, measured.shape)
     if (bound == 0).any():
         raise ValueError(f"{evidence.claim}: the prediction is 0 at some size, where a relative error is undefined")
     error = np.abs(measured / bound - 1)
-    fit = stats.linregress(np.log(size), np.log(np.maximum(error, np.finfo(float).eps)))
-    half = stats.t.ppf((1 + confidence) / 2, size.size - 2) * np.nan_to_num(fit.stderr)  # NaN for a constant error
-    low, high = fit.slope - half, fit.slope + half
-    exact = bool((error <= rounding(np.float64).value).all())
-    wrong_rate = rate is not None and abs(fit.slope + rate) > max(half, resolution)
-    if exact:
+    late = slice(size.size // 2, None)
+    fit = stats.linregress(np.log(size[late]), np.log(np.maximum(error[late], np.finfo(float).eps)))
+    freedom = size[late].size - 2
+    half = float(stats.t.ppf((1 + confidence) / 2, freedom) * np.nan_to_num(fit.stderr))  # NaN for a constant error
+    seen = f"at the larger sizes the error scales as size^({fit.slope:.2g} ± {half:.2g})"
+    if (error <= rounding(np.float64).value).all():
         verdict, reason = Verdict.SUPPORTED, "the error is within rounding at every size"
-    elif low >= -resolution or wrong_rate:
-        verdict, reason = Verdict.REFUTED, f"the error scales as size^({fit.slope:.2g} ± {half:.2g})"
-    elif high >= -resolution:
-        verdict, reason = (
-            Verdict.INCONCLUSIVE,
-            f"the error scales as size^({fit.slope:.2g} ± {half:.2g}): take more sizes",
-        )
+    elif abs(fit.slope + rate) > max(half, resolution):
+        verdict, reason = Verdict.REFUTED, f"{seen}; claimed is size^(-{rate:g})"
+    elif half > rate / 4:
+        verdict, reason = Verdict.INCONCLUSIVE, f"{seen}: take more sizes, or measure each more precisely"
     else:
-        verdict, reason = Verdict.SUPPORTED, f"the error falls as size^({fit.slope:.2g} ± {half:.2g})"
+        verdict, reason = Verdict.SUPPORTED, seen
     worst = int(error.argmax())
     return (
         replace(
             evidence, verdict=verdict, reason=reason, trials=measured.size, violations=int(verdict is Verdict.REFUTED),
-            slack=_ratios(measured, bound), interval=(float(low), float(high)), level=confidence,
-            worst={"measured": float(measured[worst]), "predicted": float(bound[worst])},
+            slack=_ratios(measured, bound), interval=(float(fit.slope - half), float(fit.slope + half)),
+            level=confidence, worst={"measured": float(measured[worst]), "predicted": float(bound[worst])},
         ),
         worst,
     )  # fmt: skip
+
+
+def _jsonable(value: Any) -> Any:
+    """A number, or a range of two, with the infinities as text."""
+    if isinstance(value, list | tuple):
+        return [_jsonable(part) for part in value]
+    return value if math.isfinite(value) else str(value)
+
+
+def _number(value: Any) -> Any:
+    """What :func:`_jsonable` was given."""
+    if isinstance(value, list):
+        return [_number(part) for part in value]
+    return float(value) if isinstance(value, str) else value
 
 
 def _range(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from theory.claim import Claim
@@ -9,8 +10,17 @@ from theory.evidence import MIME, Evidence, Verdict
 
 NOT_RUN = "not run"
 STALE = "stale"
-# The worst comes first: a claim is as good as the worst of its statements.
-_ORDER = (Verdict.REFUTED, STALE, NOT_RUN, Verdict.INCONCLUSIVE, Verdict.NOT_APPLICABLE, Verdict.SUPPORTED)
+# What decides comes first. A claim is as good as the worst evidence of the worst of its statements. For one published as
+# refuted a single refutation of each statement will do, if nothing about it is stale or missing.
+_WORST = (Verdict.REFUTED, STALE, NOT_RUN, Verdict.INCONCLUSIVE, Verdict.NOT_APPLICABLE, Verdict.SUPPORTED)
+_OPEN = (STALE, NOT_RUN, Verdict.REFUTED, Verdict.INCONCLUSIVE, Verdict.NOT_APPLICABLE, Verdict.SUPPORTED)
+_DECIDES = {
+    Verdict.SUPPORTED: {"within a statement": _WORST, "among statements": _WORST},
+    Verdict.REFUTED: {
+        "within a statement": _OPEN,
+        "among statements": (*(verdict for verdict in _OPEN if verdict != Verdict.REFUTED), Verdict.REFUTED),
+    },
+}
 _ABSENT: dict[str, Any] = {
     "notebook": None, "trials": 0, "violations": 0, "slack": {"min": None, "median": None, "max": None},
     "interval": None, "level": None, "parameters": {}, "run": None, "label": "", "reason": "",
@@ -36,14 +46,15 @@ def read(notebook: Mapping[str, Any]) -> tuple[Evidence, ...]:
 def collect(claims: Iterable[Claim], runs: Iterable[Run], code: str) -> list[dict[str, Any]]:
     """One row a claim, in JSON values. ``code`` is the hash of the present code: evidence of any other code is stale.
 
-    ``verdict`` is the worst verdict of the claim's statements, and ``statement``, ``kind``, ``trials``, ``violations``,
+    ``verdict`` is the worst verdict of the claim's statements (of a claim published as refuted: ``refuted`` if every one
+    is), and ``statement``, ``kind``, ``trials``, ``violations``,
     ``slack``, ``interval``, ``level``, ``parameters``, ``notebook`` and ``run`` are those of the evidence that decided it.
     ``statements`` lists every evidence (``number`` is its place in its notebook, from 1), and the statements without any.
     """
     runs = tuple(runs)
     rows = []
     for claim in claims:
-        entries = []
+        by_statement = []
         for statement in claim.statements:
             found = [
                 {
@@ -57,16 +68,23 @@ def collect(claims: Iterable[Claim], runs: Iterable[Run], code: str) -> list[dic
                 for number, evidence in enumerate(run.evidence, 1)
                 if (evidence.claim, evidence.statement) == (claim.id, statement.name)
             ]
-            entries += found or [
-                {**_ABSENT, "statement": statement.name, "kind": str(statement.kind), "verdict": NOT_RUN}
-            ]
-        deciding = min(entries, key=lambda entry: _ORDER.index(entry["verdict"]))
+            by_statement.append(
+                found or [{**_ABSENT, "statement": statement.name, "kind": str(statement.kind), "verdict": NOT_RUN}]
+            )
+        deciding = _deciding(by_statement, claim.expected)
         rows.append({
             "id": claim.id, "title": claim.title, "part": claim.part, "expected": str(claim.expected),
             "status": claim.status, "verdict": str(deciding["verdict"]), "kind": str(deciding["kind"]),
-            "statement": deciding["statement"], **{name: deciding[name] for name in _ABSENT}, "statements": entries,
+            "statement": deciding["statement"], **{name: deciding[name] for name in _ABSENT}, "statements": list(chain(*by_statement)),
         })  # fmt: skip
     return rows
+
+
+def _deciding(by_statement: list[list[dict[str, Any]]], expected: Verdict) -> dict[str, Any]:
+    """The entry whose verdict is the claim's."""
+    within, among = (order.index for order in _DECIDES[expected].values())
+    of_each = (min(entries, key=lambda entry: within(entry["verdict"])) for entries in by_statement)
+    return min(of_each, key=lambda entry: among(entry["verdict"]))
 
 
 def problems(rows: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -25,21 +25,21 @@ GLOSSARY: dict[str, Notation] = {}
 
 def define(name: str, latex: str, meaning: str, **assumptions: bool) -> sp.Symbol:
     """The symbol ``name`` with its glossary entry; raises ``ValueError`` when the name already means something else."""
-    symbol = sp.Symbol(name, **assumptions)
-    entry = Notation(symbol, latex, meaning)
+    return _register(name, Notation(sp.Symbol(name, **assumptions), latex, meaning))
+
+
+def define_matrix(name: str, latex: str, meaning: str, rows: sp.Expr | int, columns: sp.Expr | int) -> sp.MatrixSymbol:
+    """The matrix symbol ``name`` (rows by columns) with its glossary entry; raises ``ValueError`` as :func:`define`."""
+    return _register(name, Notation(sp.MatrixSymbol(name, rows, columns), latex, meaning))
+
+
+def _register(name: str, entry: Notation) -> sp.Expr:
     if GLOSSARY.setdefault(name, entry) != entry:
         raise ValueError(
             f"symbol {name!r} is already defined as {GLOSSARY[name].meaning!r}: one symbol has one meaning; "
             "choose another name"
         )
-    return symbol
-
-
-def define_matrix(name: str, latex: str, meaning: str, rows: sp.Expr | int, columns: sp.Expr | int) -> sp.MatrixSymbol:
-    """The matrix symbol ``name`` (rows by columns) with its glossary entry."""
-    symbol = sp.MatrixSymbol(name, rows, columns)
-    GLOSSARY.setdefault(name, Notation(symbol, latex, meaning))
-    return symbol
+    return entry.symbol
 
 
 class _Printer(LatexPrinter):

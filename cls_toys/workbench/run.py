@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -154,7 +155,7 @@ def execute(job: Job, *, retry: bool = False, progress: bool = False) -> Path:
     except OSError as error:
         raise RunFailed(f"{job.name} was not kept: {error}; runs are written to {job.runs}") from error
     if reason:
-        raise RunFailed(f"{job.name}: {reason} (the traceback is in {traceback})")
+        raise RunFailed(f"{job.name}: {reason} (more is in {traceback})")
     return job.folder
 
 
@@ -175,18 +176,19 @@ def _execute(job: Job, folder: Path, progress: bool) -> str:
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
+    from cls_toys.workbench import engine
+
     node = read_notebook(job.notebook)
     if provenance.run_key(node["cells"], job.parameters, provenance.code_hash()) != job.key:
         raise RunFailed(f"{job.name}: the notebook, theory/ or cls_toys/ was edited since: run it again")
     output = str(folder / "executed.ipynb").replace("{", "{{").replace("}", "}}")  # papermill formats it
     started = datetime.now(UTC)
     try:
-        with _environment(KERNEL):
-            executed = papermill.execute_notebook(
-                node, output, parameters=job.parameters, engine_name="cls_toys", kernel_name="python3",
-                language="python", progress_bar=progress,
-                resources={"metadata": {"path": str(job.notebook.parent)}},  # where JupyterLab starts its kernel, too
-            )  # fmt: skip
+        executed = papermill.execute_notebook(
+            node, output, parameters=job.parameters, engine_name=engine.NAME, kernel_name="python3",
+            language="python", progress_bar=progress, environment=KERNEL,
+            resources={"metadata": {"path": str(job.notebook.parent)}},  # where JupyterLab starts its kernel, too
+        )  # fmt: skip
     except PapermillExecutionError as error:
         (folder / "error.txt").write_text(str(error), encoding="utf-8")
         message = error.evalue.partition("\n")[0]
@@ -196,7 +198,11 @@ def _execute(job: Job, folder: Path, progress: bool) -> str:
         return "its kernel died, perhaps for want of memory"
     if provenance.code_hash() != job.code:
         raise RunFailed(f"{job.name}: theory/ or cls_toys/ was edited while it ran: run it again")
-    _record(job, executed, folder, started)
+    try:
+        _record(job, executed, folder, started)
+    except ValueError as error:
+        (folder / "error.txt").write_text(f"{error}\n", encoding="utf-8")
+        return f"an output is not what it says: {error}"
     return ""
 
 
@@ -240,41 +246,19 @@ def _partial_folder(job: Job) -> Iterator[Path]:
 
     What killed processes of this machine left behind is removed first; other machines may share the disk.
     """
+    from cls_toys.workbench.engine import alive
+
     parent = job.folder.parent
     parent.mkdir(parents=True, exist_ok=True)
     machine = platform.node()
-    for left in parent.glob(".*@*@*.partial"):
-        _, host, process = left.name.removesuffix(".partial").rsplit("@", 2)
-        if host == machine and not _alive(int(process)):
+    for left in parent.glob(".*@*@*@*.partial"):
+        _, host, process, _ = left.name.rsplit("@", 3)
+        if host == machine and process.isdigit() and not alive(int(process)):
             shutil.rmtree(left, ignore_errors=True)
-    partial = parent / f".{job.key}@{machine}@{os.getpid()}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
+    prefix = f".{job.key}@{machine}@{os.getpid()}@"
+    partial = Path(tempfile.mkdtemp(prefix=prefix, suffix=".partial", dir=parent))
+    partial.chmod(0o755)  # as any folder; mkdtemp's is for its owner only
     try:
         yield partial
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import optimize
 
+from cls_toys import keys as make
 from cls_toys import probes
 
 EPS = np.finfo(np.float64).eps
@@ -280,8 +281,21 @@ def test_condition_on_the_span(keys: list[list[int]], condition: float) -> None:
     assert probes.condition(floats(np.array(keys))).item() == pytest.approx(condition, rel=1e-14)
 
 
+@pytest.mark.parametrize("scale", [1e-165, 1e-23, 1.0, 1e23, 1e160])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_shares_have_no_scale(scale: float, dtype: torch.dtype) -> None:
+    if dtype == torch.float32 and not 1e-30 < scale < 1e30:
+        return
+    keys = make.gaussian(6, 3, generator=torch.Generator().manual_seed(0)).to(dtype)
+    for probe in (probes.dimensionality, probes.leverage, lambda k: probes.writability(k, k)):
+        torch.testing.assert_close(probe(keys * scale), probe(keys), rtol=1e-4, atol=0)
+    assert probes.rank(keys * scale) == 3
+
+
 def test_nonzero_keys() -> None:
-    assert probes.nonzero_keys(floats(np.array([[0, -0.0], [0, 1e-300], [-1, 1]]))).tolist() == [False, True, True]
+    keys = floats(np.array([[0, -0.0], [0, 1e-300], [0, 1e-3], [-1, 1]]))
+    assert probes.nonzero_keys(keys).tolist() == [False, False, True, True], "1e-300 is no more than rounding beside 1"
+    assert probes.nonzero_keys(keys[:2]).tolist() == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -204,8 +204,8 @@ def too_small_a_probability() -> tuple[Evidence, Evidence]:
 
 
 def wrong_rate() -> tuple[Evidence, Evidence]:
-    sizes = (16, 24, 36, 54, 80)
-    mean = [float((1 / probes.leverage(draws(60000 // d**2, 3 * d, d)) - 1).mean()) for d in sizes]
+    sizes = (12, 16, 20, 26, 32, 42, 54, 70, 90)
+    mean = [float((1 / probes.leverage(draws(60000 // d**2 + 40, 3 * d, d)) - 1).mean()) for d in sizes]
     relation = sp.Eq(mean_collateral, compression - 1)
     return tuple(
         plant(relation, Kind.ASYMPTOTIC, mean, statement={"size": dim, "rate": rate}, compression=3, dim=sizes)

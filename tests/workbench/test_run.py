@@ -68,11 +68,8 @@ def wait_for(ready: Callable[[], bool], seconds: float = 30) -> None:
 
 
 def alive(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True).stdout.strip()
+    return bool(state) and not state.startswith("Z")
 
 
 @pytest.fixture(scope="module")
@@ -273,15 +270,16 @@ def test_two_processes_may_execute_the_same_key_at_once(waiting: run.Job, tmp_pa
 
 
 def test_only_what_dead_processes_of_this_machine_left_is_removed(waiting: run.Job) -> None:
-    ours = waiting.folder.parent / f".a@{run.platform.node()}@{os.getpid()}.partial"
-    others = waiting.folder.parent / ".a@elsewhere@999999999.partial"
-    dead = waiting.folder.parent / f".a@{run.platform.node()}@999999999.partial"
+    ours = waiting.folder.parent / f".a@{run.platform.node()}@{os.getpid()}@x.partial"
+    others = waiting.folder.parent / ".a@elsewhere@999999999@x.partial"
+    dead = waiting.folder.parent / f".a@{run.platform.node()}@999999999@x.partial"
+    copied = waiting.folder.parent / f".a@{run.platform.node()}@copy@x.partial"
     stranger = waiting.folder.parent / ".stranger.partial"
-    for folder in (ours, others, dead, stranger):
+    for folder in (ours, others, dead, copied, stranger):
         folder.mkdir(parents=True)
     with run._partial_folder(waiting) as partial:
         assert partial.is_dir()
-        assert set(names(partial.parent)) == {ours.name, others.name, stranger.name, partial.name}
+        assert set(names(partial.parent)) == {ours.name, others.name, copied.name, stranger.name, partial.name}
     assert not partial.exists()
 
 
@@ -302,16 +300,25 @@ def test_an_edit_meanwhile_is_no_run(
     assert names(job.folder.parent) == []
 
 
-def test_evidence_that_is_none_leaves_nothing(
-    tmp_path: Path, finished: run.Job, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_evidence_that_is_none_is_a_failure(tmp_path: Path, finished: run.Job, monkeypatch: pytest.MonkeyPatch) -> None:
     executed = nbformat.read(finished.folder / "executed.ipynb", as_version=4)
     executed.cells[-1].outputs[-1].data[MIME]["verdict"] = "certainly"
     monkeypatch.setattr(papermill, "execute_notebook", lambda *arguments, **options: executed)
     job = replace(finished, runs=tmp_path)
-    with pytest.raises(ValueError, match="not an evidence record"):
+    with pytest.raises(run.RunFailed, match="an output is not what it says: not an evidence record"):
         run.execute(job)
-    assert names(job.folder.parent) == []
+    assert names(job.folder.parent) == [f"{job.key}.failed"]
+    assert "executed.ipynb" in names(job.failure), "what was computed is kept"
+
+
+def test_a_kernel_that_never_starts_is_a_failure(
+    tmp_path: Path, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(run.KERNEL, "PYTHONHASHSEED", "nonsense")
+    job = run.prepare(write(tmp_path / "toy.ipynb", "1"), runs=tmp_path / "runs")
+    with pytest.raises(run.RunFailed, match="toy: its kernel died"):
+        run.execute(job)
+    assert "PYTHONHASHSEED" in (job.failure / "error.txt").read_text()
 
 
 def test_nowhere_to_write(notebook: Path, tmp_path: Path, no_kernel: None) -> None:
