@@ -3,12 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 JOBS ?= 2
+# The newest release whose plain installation brings no GPU packages along; only `make lock` reads it.
+TORCH := 2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lab lint bench picture clean lock
+.PHONY: help book test lab lint format bench picture clean lock
 
 help:  ## list what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 book: $(STAMP)  ## execute the notebooks that changed, build the book, print where it is
 	@$(BIN)/cls-toys book --jobs $(JOBS)
@@ -21,8 +23,12 @@ lab: $(STAMP)  ## open JupyterLab on the notebooks
 	@$(BIN)/cls-toys lab
 
 lint: $(STAMP)  ## style, import rules, notebooks stored without outputs
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
-	@$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb
+	@{ $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb; } || \
+	  { echo "Mend what can be mended by itself with: make format" >&2; exit 1; }
+	@$(BIN)/lint-imports
+
+format: $(STAMP)  ## mend style, strip notebooks of outputs
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format . && $(BIN)/nbstripout --keep-id notebooks/*.ipynb
 
 bench: $(STAMP)  ## speed of the fast routines against their named baselines
 	@for file in tests/benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
@@ -31,14 +37,16 @@ picture: book  ## the README's picture anew, from the book's own chart
 	@$(BIN)/python -m cls_toys.workbench.picture writability_budget frontier book/images/budget.png
 
 clean:  ## remove everything that can be made again: the environment, the runs, the built book
-	rm -rf .venv runs book/_build book/_generated build *.egg-info
+	rm -rf .venv .venv-lock runs book/_build book/_generated build *.egg-info
+	rm -rf .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 # The lock is what one clean installation of the newest allowed releases holds. It is applied as constraints, so it names
 # no index and no build of torch.
 lock:  ## make requirements.lock anew, from the newest releases that pyproject.toml allows
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/python -m pip install --quiet "torch==2.13.0" ".[dev]"
-	.venv-lock/bin/python -m pip list --format=freeze --exclude cls-toys | sed -E 's/\+cpu$$//' > requirements.lock.new
+	.venv-lock/bin/python -m pip install --quiet "torch==$(TORCH)" ".[dev]"
+	.venv-lock/bin/python -m pip list --format=freeze --exclude cls-toys > .venv-lock/installed
+	sed -E 's/\+cpu$$//' .venv-lock/installed > requirements.lock.new
 	mv requirements.lock.new requirements.lock && rm -rf .venv-lock
 
 $(STAMP): pyproject.toml requirements.lock

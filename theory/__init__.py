@@ -7,22 +7,41 @@
 import importlib
 import pkgutil
 from functools import lru_cache
+from pathlib import Path
 
 from theory.claim import Claim, did_you_mean
 
 
+class ClaimsError(ValueError):
+    """A module of claims that cannot be used; the message is one line that names it."""
+
+
 @lru_cache(maxsize=1)
 def claims() -> dict[str, Claim]:
-    """Every claim defined in a subpackage of ``theory``, by id; raises ``ValueError`` when an id is used twice."""
+    """Every claim defined in a subpackage of ``theory``, by id.
+
+    Raises ClaimsError on a module that cannot be imported, and when two modules use one id.
+    """
     found: dict[str, Claim] = {}
-    for package in pkgutil.iter_modules(__path__, "theory."):
-        if not package.ispkg:
-            continue
-        for module in pkgutil.iter_modules(importlib.import_module(package.name).__path__, package.name + "."):
-            for value in vars(importlib.import_module(module.name)).values():
-                if isinstance(value, Claim) and found.setdefault(value.id, value) is not value:
-                    raise ValueError(f"two claims are called {value.id!r}; ids must be unique")
+    origin: dict[str, str] = {}
+    for name in _modules():
+        try:
+            values = vars(importlib.import_module(name)).values()
+        except Exception as error:  # whatever the module raised, the reader of a list of claims wants one line
+            said = str(error).partition("\n")[0]
+            raise ClaimsError(f"{name} cannot be imported: {type(error).__name__}: {said}") from error
+        for value in values:
+            if isinstance(value, Claim) and found.setdefault(value.id, value) is not value:
+                raise ClaimsError(f"{origin[value.id]} and {name} both define a claim {value.id!r}; rename one")
+            if isinstance(value, Claim):
+                origin.setdefault(value.id, name)
     return found
+
+
+def _modules() -> list[str]:
+    packages = [package.name for package in pkgutil.iter_modules(__path__, "theory.") if package.ispkg]
+    folders = {package: [str(Path(*__path__) / package.removeprefix("theory."))] for package in packages}
+    return [module.name for package in packages for module in pkgutil.iter_modules(folders[package], f"{package}.")]
 
 
 def claim(id: str) -> Claim:

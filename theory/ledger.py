@@ -87,16 +87,19 @@ def _deciding(by_statement: list[list[dict[str, Any]]], expected: Verdict) -> di
     return min(of_each, key=lambda entry: among(entry["verdict"]))
 
 
-def problems(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """One line for each published claim that the evidence does not bear out, naming the culprit; empty when all is well."""
+def problems(rows: Iterable[Mapping[str, Any]], command: str = "make book") -> list[str]:
+    """One line for each published claim that the evidence does not bear out, naming the culprit; empty when all is well.
+
+    ``command`` is what executes the notebooks.
+    """
     lines = []
     for row in rows:
         if row["verdict"] == row["expected"]:
             continue
         where = f" in {row['notebook']}" if row["notebook"] else ""
         cure = {
-            STALE: "theory/ or cls_toys/ changed since: run `make book`",
-            NOT_RUN: "no executed notebook checks it: run `make book`, or add a check to a notebook",
+            STALE: f"the notebook, theory/ or cls_toys/ changed since: run `{command}`",
+            NOT_RUN: f"no executed notebook checks it: run `{command}`, or add a check to a notebook",
         }.get(row["verdict"], row["reason"])
         lines.append(
             f"claim {row['id']} ({row['statement']}) is {row['verdict']}, not {row['expected']}{where}: {cure}"

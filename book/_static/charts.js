@@ -17,7 +17,8 @@ document.addEventListener("DOMContentLoaded", () => {
   const script = document.createElement("script");
   script.src = new URL(`${root.dataset.content_root}vega/vega-embed.js`, document.baseURI);
   script.onload = async () => {
-    for (const figure of figures) await draw(figure);
+    const drawn = await Promise.allSettled(figures.map(draw));
+    drawn.filter((one) => one.status === "rejected").forEach((one) => console.error(one.reason));
     root.dataset.charts = "drawn"; // says to tests that the page is complete
   };
   document.head.append(script);

@@ -1,5 +1,6 @@
 """What every chapter gets at its end: how to rerun it, with the exact command and the parameters it was run with."""
 
+import json
 import shlex
 
 import nbformat
@@ -7,6 +8,7 @@ from nbformat import NotebookNode
 from sphinx.application import Sphinx
 
 from cls_toys.workbench.parameters import read_parameters
+from cls_toys_book.directives import table
 
 _CONTINUED = " \\\n  "
 
@@ -34,19 +36,18 @@ def rerun(notebook: NotebookNode) -> str:
     ours = _CONTINUED.join(
         [f"cls-toys run {name}", *(f"-p {shlex.quote(f'{key}={value}')}" for key, value in plain.items())]
     )
-    theirs = _CONTINUED.join([
-        f"papermill notebooks/{name}.ipynb out.ipynb",
-        *(f"-p {key} {shlex.quote(value)}" for key, value in plain.items() if not isinstance(values[key], list)),
-    ])  # fmt: skip
-    rows = "\n".join(
-        f"| `{key}` | {plain[key]} | {parameter.default} | {parameter.allowed.replace('|', ' ') or parameter.type} | {parameter.help} |"
-        for key, parameter in parameters.items()
+    theirs = _CONTINUED.join(
+        [f"papermill notebooks/{name}.ipynb out.ipynb", f"-y {shlex.quote(json.dumps(values, ensure_ascii=False))}"]
     )
+    rows = [
+        (f"`{key}`", plain[key], str(parameter.default), parameter.allowed or parameter.type, parameter.help)
+        for key, parameter in parameters.items()
+    ]
     return (
         "## Rerun this page\n\n"
         f"The page shows one run of `notebooks/{name}.ipynb`: started {stamp['started'][:16].replace('T', ' ')} UTC, "
         f"{stamp['duration_s']:.0f} seconds, run key `{stamp['key']}`, code `{stamp['code'][:12]}`. This command repeats it; "
         "change a value to see what follows. `cls-toys lab` opens the notebooks in JupyterLab.\n\n"
         f"```bash\n{ours}\n```\n\nPlain papermill does the same:\n\n```bash\n{theirs}\n```\n\n"
-        "| parameter | this page | default | allowed | meaning |\n|---|---|---|---|---|\n" + rows + "\n"
+        + table(("parameter", "this page", "default", "allowed", "meaning"), rows)
     )

@@ -27,7 +27,8 @@ class MystDirective(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """The nodes of the text; the page is read again when any notebook is executed anew."""
-        for name in {row["notebook"] for row in self.rows().values() if row["notebook"]}:
+        entries = (entry for row in self.rows().values() for entry in row["statements"])
+        for name in {entry["notebook"] for entry in entries if entry["notebook"]}:
             self.env.note_dependency(self.env.doc2path(f"notebooks/{name}"))
         container = nodes.Element()
         self.state.nested_parse(StringList(self.text().splitlines(), self.get_source_info()[0]), 0, container)

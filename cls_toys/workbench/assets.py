@@ -1,21 +1,25 @@
 """Scripts that the book serves itself, so that reading it sends no request to anyone: Vega and MathJax."""
 
 import shutil
-from importlib.metadata import distribution
+from importlib.metadata import distribution, version
 from pathlib import Path
 
+import altair
 import vl_convert
 
-VEGA_LITE = "6.4"
+VEGA_LITE = altair.SCHEMA_VERSION.removeprefix("v").rpartition(".")[0]  # what Altair writes: major and minor version
 _MATHJAX = "sphinx-mathjax-offline"  # the distribution whose MathJax files are served; its extension is not used
 
 
 def write_assets(folder: Path) -> None:
-    """Write ``vega/vega-embed.js`` and ``mathjax/`` (its combined file and fonts) into ``folder``, unless they are there.
+    """Write ``vega/vega-embed.js`` and ``mathjax/`` (its combined file and fonts) into ``folder``.
 
-    Each is written under a temporary name and renamed.
+    Each is written under a temporary name and renamed; what is there is left alone if the same versions wrote it.
     """
-    vega, mathjax = folder / "vega", folder / "mathjax"
+    vega, mathjax, stamp = folder / "vega", folder / "mathjax", folder / ".versions"
+    versions = f"{VEGA_LITE} {version('vl-convert-python')} {version(_MATHJAX)}"
+    if not stamp.exists() or stamp.read_text() != versions:
+        shutil.rmtree(folder, ignore_errors=True)
     if not vega.exists():
         partial = _fresh(folder / "vega.partial")
         bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)
@@ -29,6 +33,7 @@ def write_assets(folder: Path) -> None:
         shutil.copyfile(source / "tex-mml-chtml.js", partial / "tex-mml-chtml.js")
         shutil.copytree(source / fonts, partial / fonts)
         partial.rename(mathjax)
+    stamp.write_text(versions)
 
 
 def _fresh(folder: Path) -> Path:

@@ -2,21 +2,30 @@
 
 import filecmp
 import multiprocessing
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from cls_toys.workbench import run
 from cls_toys.workbench.assets import write_assets
-from cls_toys.workbench.html import build_html
-from cls_toys.workbench.published import published
+from cls_toys.workbench.html import BuildError, build_html
+from cls_toys.workbench.parameters import ParameterError
 
 BOOK = run.HOME / "book"
 STAGED = BOOK / "_generated"
 BUILT = BOOK / "_build"
+Done = Callable[[run.Job, BaseException | None], None]
 _LEFT_OUT = {"_generated", "_build", "extension", "__pycache__"}
+
+
+def _ignore(job: run.Job, error: BaseException | None) -> None:
+    """What is done as a job ends, unless one is told otherwise."""
 
 
 class InProcess(Executor):
@@ -42,19 +51,38 @@ def executor(jobs: int) -> Iterator[Executor]:
         yield pool
 
 
-def execute_all(
-    jobs: Sequence[run.Job], pool: Executor, *, retry: bool = False, done: Callable[[run.Job], None] = lambda job: None
-) -> list[Path]:
-    """The folders of all jobs, in order, each executed unless it is complete; raises the first RunFailed when all are done."""
+def execute_all(jobs: Sequence[run.Job], pool: Executor, *, retry: bool = False, done: Done = _ignore) -> list[Path]:
+    """The folders of all jobs, in order, each executed unless it is complete.
+
+    ``done`` is called as each job ends, with its error or None. Raises one RunFailed, with a line for each failure, when
+    all have ended.
+    """
     waiting = {pool.submit(run.execute, job, retry=retry): job for job in jobs}
     failures = []
     for future in as_completed(waiting):
-        done(waiting[future])
-        if error := future.exception():
-            failures.append(error)
+        job, error = waiting[future], future.exception()
+        if isinstance(error, BrokenProcessPool):
+            error = run.RunFailed(
+                f"{job.name}: a worker process was killed, perhaps for want of memory: try fewer jobs"
+            )
+        done(job, error)
+        if error is not None and not isinstance(error, run.RunFailed):
+            raise error
+        failures += [str(error)] if error else []
     if failures:
-        raise failures[0]
+        raise run.RunFailed("\n".join(failures))
     return [job.folder for job in jobs]
+
+
+def check_contents(jobs: Sequence[run.Job], book: Path = BOOK) -> None:
+    """Raise ParameterError unless the book's table of contents lists every notebook."""
+    contents = (book / "_toc.yml").read_text(encoding="utf-8")
+    listed = re.findall(r"^\s*-?\s*file:\s*(\S+?)(?:\.ipynb)?\s*$", contents, flags=re.MULTILINE)
+    for job in jobs:
+        if f"notebooks/{job.name}" not in listed:
+            raise ParameterError(
+                f"notebooks/{job.name}.ipynb is no page of the book: add `- file: notebooks/{job.name}` to book/_toc.yml"
+            )
 
 
 def stage(folders: Sequence[Path], staged: Path = STAGED, book: Path = BOOK) -> Path:
@@ -83,10 +111,18 @@ def stage(folders: Sequence[Path], staged: Path = STAGED, book: Path = BOOK) -> 
     return staged
 
 
-def build(
-    profile: str, jobs: int = 1, *, retry: bool = False, done: Callable[[run.Job], None] = lambda job: None
-) -> Path:
-    """The built book's first page. Raises RunFailed, or BuildError with every reason why it is not to be published."""
-    with executor(jobs) as pool:
-        folders = execute_all(published(profile), pool, retry=retry, done=done)
-    return build_html(stage(folders), BUILT)
+def build(jobs: Sequence[run.Job], workers: int = 1, *, retry: bool = False, done: Done = _ignore) -> Path:
+    """The first page of the book built from the jobs' runs.
+
+    Raises ParameterError on a notebook that is no page, RunFailed, or BuildError with every reason why the book is not to
+    be published, or because another build is at work.
+    """
+    check_contents(jobs)
+    BUILT.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(BUILT / "lock", timeout=0):
+            with executor(workers) as pool:
+                folders = execute_all(jobs, pool, retry=retry, done=done)
+            return build_html(stage(folders), BUILT)
+    except Timeout:
+        raise BuildError("another build of this book is at work: wait for it to end") from None

@@ -22,6 +22,7 @@ def use() -> None:
     """Show every chart and every polars table of this session in the house style."""
     alt.theme.enable("cls_toys")
     alt.renderers.enable("cls_toys")
+    alt.data_transformers.disable_max_rows()  # a chart too large for comfort must not cost a run its verdicts
     if shell := get_ipython():  # None in plain Python
         shell.display_formatter.formatters["text/html"].for_type(pl.DataFrame, table)
 

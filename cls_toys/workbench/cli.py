@@ -14,7 +14,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from cls_toys.workbench import provenance
 from cls_toys.workbench import run as running
 from cls_toys.workbench.parameters import ParameterError, read_parameters, split_assignments
 
@@ -53,17 +52,22 @@ def main() -> None:
 @app.command("list")
 def list_notebooks() -> None:
     """Notebooks, the claims they check, the verdict and the duration of their newest run."""
-    from cls_toys.workbench.published import load
+    from cls_toys.workbench.published import is_current, load
 
     rows = []
-    for name in running.notebook_names():
+    names = running.notebook_names()
+    if not names:
+        raise ParameterError(
+            f"no notebooks in {running.NOTEBOOKS}: CLS_TOYS_HOME names the folder to work in, if it is set"
+        )
+    for name in names:
         newest = running.completed(name)
         if not newest:
             rows.append((name, "", _verdict("not run"), "", ""))
             continue
         loaded, record = load(newest[0]), running.provenance_of(newest[0])
         verdicts = {str(evidence.verdict) for evidence in loaded.evidence} or {"no evidence"}
-        current = loaded.code == provenance.code_hash()
+        current = is_current(newest[0], running.find_notebook(name))
         rows.append((
             name, ", ".join(dict.fromkeys(evidence.claim for evidence in loaded.evidence)),
             _verdict(", ".join(sorted(verdicts)) if current else "stale"), f"{record['duration_s']:.1f}",
@@ -99,6 +103,8 @@ def run(
     """
     job = running.prepare(running.find_notebook(name), split_assignments(parameter or []), profile)
     known = job.folder.is_dir()
+    if not known and not sys.stderr.isatty():  # else a progress bar tells
+        print(f"executing {job.name} ...", file=sys.stderr, flush=True)
     folder = running.execute(job, retry=retry, progress=sys.stderr.isatty())
     from cls_toys.workbench.published import load
 
@@ -148,7 +154,7 @@ def claims(
                 for row in shown
             ],
         )  # fmt: skip
-    wrong = problems(rows)
+    wrong = problems(rows, f"cls-toys book --profile {profile}" if profile else "cls-toys book")
     for line in wrong:
         print(line, file=sys.stderr)
     raise SystemExit(1 if wrong else 0)
@@ -166,10 +172,13 @@ def book(
     from cls_toys.workbench.html import BuildError
     from cls_toys.workbench.published import published
 
-    waiting = [job for job in published(profile) if not job.folder.is_dir()]
-    with _progress(f"{len(waiting)} to execute", len(waiting)) as advance:
+    notebooks = published(profile)
+    waiting = [job for job in notebooks if not job.folder.is_dir()]
+    with _progress(f"{len(waiting)} to execute, then the pages", len(waiting)) as advance:
         try:
-            page = build(profile, jobs, retry=retry, done=lambda job: advance(job) if job in waiting else None)
+            page = build(
+                notebooks, jobs, retry=retry, done=lambda *ended: advance(*ended) if ended[0] in waiting else None
+            )
         except BuildError as error:
             err.print(
                 f"cls-toys: the book is not fit to publish:\n{error}", markup=False, highlight=False, soft_wrap=True
@@ -192,8 +201,8 @@ def _progress(what: str, total: int) -> Iterator[Any]:
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task(what, total=total or None)
 
-        def advance(job: running.Job) -> None:
-            bar.console.print(f"executed {job.name}", highlight=False)
+        def advance(job: running.Job, error: BaseException | None) -> None:
+            bar.console.print(f"{'failed' if error else 'executed'} {job.name}", highlight=False)
             bar.advance(task)
 
         yield advance
@@ -218,7 +227,8 @@ def _serve(page: Path) -> None:
 
 
 def _complain(error: Exception) -> None:
-    print("cls-toys:", " ".join(str(error).split()), file=sys.stderr)
+    for line in str(error).splitlines():
+        print("cls-toys:", " ".join(line.split()), file=sys.stderr)
 
 
 def _print_table(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:

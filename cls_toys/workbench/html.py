@@ -36,13 +36,17 @@ def build_html(source: Path, target: Path) -> Path:
     reasons = problems_in(done.stderr, source)
     if done.returncode or reasons:
         shutil.rmtree(work, ignore_errors=True)  # pages already read would not warn again
-        raise BuildError("\n".join(reasons) or (done.stdout + done.stderr).strip())
+        said = (done.stdout + done.stderr).strip()
+        raise BuildError("\n".join(reasons) or said or f"jupyter-book ended with code {done.returncode}")
     stamp.write_text(made_with)
-    partial = target / "html.partial"
-    shutil.rmtree(partial, ignore_errors=True)
+    partial, before = target / "html.partial", target / "html.before"
+    for left in (partial, before):
+        shutil.rmtree(left, ignore_errors=True)
     shutil.copytree(work / "_build" / "html", partial)
-    shutil.rmtree(published, ignore_errors=True)
+    if published.exists():
+        published.rename(before)
     partial.rename(published)
+    shutil.rmtree(before, ignore_errors=True)
     return published / "index.html"
 
 

@@ -10,7 +10,7 @@ import io
 import math
 import re
 import tokenize
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -83,6 +83,12 @@ class Parameter:
         return ParameterError(f"{self.name}={shown}: {self.name}{meaning} must be {kind}{allowed}")
 
 
+def did_you_mean(word: str, options: Iterable[str]) -> str:
+    """`` (did you mean 'x'?)`` or nothing."""
+    close = get_close_matches(word, list(options), n=1, cutoff=0.5)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
 def read_parameters(notebook: Mapping[str, Any]) -> dict[str, Parameter]:
     """The parameters of a notebook by name, in order; raises ParameterError where the cell does not follow the form."""
     cells = [cell for cell in notebook["cells"] if "parameters" in cell["metadata"].get("tags", ())]
@@ -115,8 +121,7 @@ def resolve(parameters: Mapping[str, Parameter], *given: Mapping[str, Any]) -> d
     for mapping in given:
         for name, value in mapping.items():
             if name not in parameters:
-                close = get_close_matches(name, parameters, n=1, cutoff=0.5)
-                hint = f" (did you mean {close[0]!r}?)" if close else ""
+                hint = did_you_mean(name, parameters)
                 raise ParameterError(f"unknown parameter {name!r}{hint}; there are {', '.join(parameters)}")
             values[name] = parameters[name].validate(value)
     return values

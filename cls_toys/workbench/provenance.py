@@ -44,15 +44,14 @@ def digest(parts: Iterable[tuple[str, bytes]]) -> str:
 
 
 def run_key(cells: Iterable[Mapping[str, Any]], parameters: Mapping[str, Any], code: str) -> str:
-    """The name of a run: the notebook's cells without trailing white space, validated parameters, code hash.
+    """The name of a run: the notebook's cells without blank lines at their ends, validated parameters, code hash.
 
     Of a cell count its type, its source and its tags, which decide how it is run and shown: no outputs, no other metadata.
     """
     parts = [("code", code), ("parameters", json.dumps(parameters, sort_keys=True))]
     for cell in cells:
-        lines = [line.rstrip() for line in cell["source"].splitlines()]
         parts += [
-            (cell["cell_type"], "\n".join(lines).strip("\n")),
+            (cell["cell_type"], cell["source"].strip("\n")),
             ("tags", json.dumps(sorted(cell["metadata"].get("tags", ())))),
         ]
     return digest((name, value.encode()) for name, value in parts)[:20]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cls_toys.workbench import provenance, run
-from theory import claims, ledger
+from theory import ClaimsError, claims, ledger
 
 
 def published(profile: str, notebooks: Path = run.NOTEBOOKS, runs: Path = run.RUNS) -> list[run.Job]:
@@ -23,12 +23,15 @@ def ledger_rows(
     """The ledger of each notebook's published run: that with the parameters of the profile (None: ``full``, else ``fast``).
 
     Runs with other parameters change nothing. Where the present notebook and code have no such run, an earlier one
-    with these parameters counts, as stale.
+    with these parameters counts, as stale. Raises RunFailed on a damaged run and on claims that cannot be imported.
     """
     profiles = [profile] if profile else run.PROFILES
     by_notebook = zip(*(published(name, notebooks, runs) for name in profiles), strict=True)
     chosen = [found for jobs in by_notebook for found in _published_run(jobs)]
-    return ledger.collect(claims().values(), chosen, provenance.code_hash())
+    try:
+        return ledger.collect(claims().values(), chosen, provenance.code_hash())
+    except ClaimsError as error:
+        raise run.RunFailed(str(error)) from error
 
 
 def _published_run(jobs: Sequence[run.Job]) -> list[ledger.Run]:
@@ -52,6 +55,15 @@ def load(folder: Path) -> ledger.Run:
     try:
         entries = json.loads((folder / "evidence.json").read_text(encoding="utf-8"))
         evidence = tuple(ledger.Evidence.from_json(entry) for entry in entries)
-    except ValueError as error:
-        raise run.RunFailed(f"{folder}: {error}") from error
-    return ledger.Run(record["notebook"], record["key"], record["code"], evidence)
+        return ledger.Run(record["notebook"], record["key"], record["code"], evidence)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise run.RunFailed(run.unreadable(folder, error)) from error
+
+
+def is_current(folder: Path, notebook: Path) -> bool:
+    """Whether the run is what the present notebook and code would do with its parameters."""
+    record = run.provenance_of(folder)
+    try:
+        return run.prepare(notebook, record["parameters"]).key == record["key"]
+    except run.ParameterError:  # of an earlier notebook
+        return False

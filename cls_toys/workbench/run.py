@@ -16,20 +16,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
 from cls_toys.workbench import provenance
-from cls_toys.workbench.parameters import ParameterError, read_parameters, resolve
+from cls_toys.workbench.parameters import ParameterError, did_you_mean, read_parameters, resolve
 
 # CLS_TOYS_HOME names another folder to work in, for example on a disk with more room.
 HOME = Path(os.environ.get("CLS_TOYS_HOME") or provenance.ROOT).resolve()
 NOTEBOOKS = HOME / "notebooks"
 RUNS = HOME / "runs"
 PROFILES = ("full", "fast")
+_PROFILES = TypeAdapter(dict[str, dict[Literal[PROFILES], dict[str, Any] | None] | None])
 # One thread a kernel: sums are then in one order, so the evidence does not depend on how many kernels run beside it.
 THREADS = 1
 KERNEL = {name: str(THREADS) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
@@ -74,9 +75,8 @@ def find_notebook(name: str, notebooks: Path = NOTEBOOKS) -> Path:
     names = notebook_names(notebooks)
     if name.endswith(".ipynb"):
         raise ParameterError(f"no file {name}; give a notebook's name ({', '.join(names)}) or the path of an .ipynb")
-    close = get_close_matches(name, names, n=1, cutoff=0.4)
-    hint = f" (did you mean {close[0]!r}?)" if close else ""
-    raise ParameterError(f"no notebook {name!r}{hint}; there are {', '.join(names) or f'none in {notebooks}'}")
+    there = ", ".join(names) or f"none in {notebooks}"
+    raise ParameterError(f"no notebook {name!r}{did_you_mean(name, names)}; there are {there}")
 
 
 def notebook_names(notebooks: Path = NOTEBOOKS) -> list[str]:
@@ -98,7 +98,7 @@ def read_notebook(path: Path) -> dict[str, Any]:
 def profile_parameters(notebook: Path, profile: str) -> dict[str, Any]:
     """The parameters that a profile in the ``profiles.yml`` beside a notebook sets for it.
 
-    Raises ParameterError on a profile that does not exist.
+    Raises ParameterError on a profile that does not exist, and on a file that holds anything else than profiles.
     """
     if profile not in PROFILES:
         raise ParameterError(f"no profile {profile!r}; there are {', '.join(PROFILES)}")
@@ -106,11 +106,20 @@ def profile_parameters(notebook: Path, profile: str) -> dict[str, Any]:
     if not file.exists():
         return {}
     try:
-        return ((yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get(notebook.stem) or {}).get(profile) or {}
-    except (yaml.YAMLError, AttributeError) as error:
+        profiles = _PROFILES.validate_python(yaml.safe_load(file.read_text(encoding="utf-8")) or {})
+    except (yaml.YAMLError, ValidationError) as error:
+        where = (
+            f"line {error.problem_mark.line + 1}"
+            if isinstance(error, yaml.MarkedYAMLError)
+            else str(error.errors()[0]["loc"])
+        )
         raise ParameterError(
-            f"{file}: write `notebook: {{fast: {{parameter: value}}, full: {{}}}}`, one notebook a line ({error})"
+            f"{file} ({where}): write `notebook: {{fast: {{parameter: value}}, full: {{}}}}`, one notebook a line"
         ) from error
+    known = notebook_names(notebook.parent)
+    for name in profiles.keys() - set(known):
+        raise ParameterError(f"{file}: no notebook {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}")
+    return (profiles.get(notebook.stem) or {}).get(profile) or {}
 
 
 def prepare(
@@ -160,8 +169,17 @@ def execute(job: Job, *, retry: bool = False, progress: bool = False) -> Path:
 
 
 def provenance_of(folder: Path) -> dict[str, Any]:
-    """What a completed run recorded of itself."""
-    return json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    """What a completed run recorded of itself; raises RunFailed where it cannot be read."""
+    try:
+        record = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+        return record | {"parameters": dict(record["parameters"])}
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise RunFailed(unreadable(folder, error)) from error
+
+
+def unreadable(folder: Path, error: Exception) -> str:
+    """The message about a damaged run."""
+    return f"{folder} is damaged or of another version ({error}): delete it and run again"
 
 
 def completed(name: str, runs: Path = RUNS) -> list[Path]:

@@ -75,5 +75,22 @@ def test_an_edit_makes_evidence_stale(
 def test_a_run_of_another_version_is_named(notebooks: Path) -> None:
     job = keep(notebooks, Verdict.SUPPORTED)
     (job.folder / "evidence.json").write_text('[{"claim": "x"}]')
-    with pytest.raises(run.RunFailed, match=rf"{job.key}: not an evidence record"):
+    with pytest.raises(
+        run.RunFailed, match=rf"{job.key} is damaged or of another version \(not an evidence.*: delete it"
+    ):
         verdict(notebooks)
+    (job.folder / "provenance.json").write_text("{")
+    with pytest.raises(run.RunFailed, match=rf"{job.key} is damaged"):
+        published.load(job.folder)
+
+
+def test_a_run_is_current_until_its_notebook_or_the_code_changes(
+    notebooks: Path, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = keep(notebooks, Verdict.SUPPORTED, dim=7)
+    assert published.is_current(job.folder, job.notebook)
+    with monkeypatch.context() as patch:
+        patch.setattr(provenance, "code_hash", lambda: "later")
+        assert not published.is_current(job.folder, job.notebook)
+    write(job.notebook, "1", parameters="seed: int = 0")
+    assert not published.is_current(job.folder, job.notebook)

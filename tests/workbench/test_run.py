@@ -379,8 +379,11 @@ def test_profiles(tmp_path: Path, write: Callable[..., Path]) -> None:
     for text, said in {
         "toy: {fast: {dmi: 2}}": r"profile fast of toy: unknown parameter 'dmi' \(did you mean 'dim'",
         "toy: {fast: {dim: 0}}": "profile fast of toy: dim=0",
-        "toy: [": "profiles.yml: write",
-        "toy": "profiles.yml: write",
+        "toy: [": r"profiles.yml \(line 1\): write",
+        "toy": r"profiles.yml .*: write",
+        "toy: {fast: 3}": r"profiles.yml .*'toy', 'fast'.*: write",
+        "toy: {fsat: {}}": r"profiles.yml .*: write",
+        "tyo: {fast: {}}": r"no notebook 'tyo' \(did you mean 'toy'\?\)",
     }.items():
         profiles.write_text(text)
         with pytest.raises(ParameterError, match=said):
