@@ -39,9 +39,13 @@ def claims() -> dict[str, Claim]:
 
 
 def _modules() -> list[str]:
-    packages = [package.name for package in pkgutil.iter_modules(__path__, "theory.") if package.ispkg]
-    folders = {package: [str(Path(*__path__) / package.removeprefix("theory."))] for package in packages}
-    return [module.name for package in packages for module in pkgutil.iter_modules(folders[package], f"{package}.")]
+    packages = [package for package in pkgutil.iter_modules(__path__, "theory.") if package.ispkg]
+    folders = [Path(package.module_finder.path, package.name.removeprefix("theory.")) for package in packages]
+    return [
+        module.name
+        for package, folder in zip(packages, folders, strict=True)
+        for module in pkgutil.iter_modules([str(folder)], f"{package.name}.")
+    ]
 
 
 def claim(id: str) -> Claim:

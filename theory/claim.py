@@ -9,9 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import altair as alt
 import numpy as np
 import sympy as sp
 
@@ -19,6 +18,9 @@ from theory import evidence as ev
 from theory.derivation import Derivation, How, Shown
 from theory.explorable import Slider, slider_chart
 from theory.notation import GLOSSARY, latex
+
+if TYPE_CHECKING:
+    import altair as alt
 
 MIME = "application/vnd.cls-toys.claim+json"
 _OPERATORS = {sp.Le: "<=", sp.Ge: ">=", sp.Eq: "=="}
@@ -108,6 +110,8 @@ class Claim:
     @property
     def status(self) -> str:
         """What stands behind the weakest of its statements, read off derivation and kinds: never typed."""
+        if self.expected is ev.Verdict.REFUTED:
+            return "refuted"
         kinds = {statement.kind for statement in self.statements}
         if self.derivation is None or ev.Kind.EMPIRICAL in kinds:
             return "empirical"
@@ -211,10 +215,15 @@ class Claim:
         """What breaks when a hypothesis is dropped, as a list."""
         return Shown("\n".join(f"- {sentence}" for sentence in self.counterexamples))
 
-    def explore(self, x: sp.Symbol, *sliders: Slider, statement: str | None = None, **chart: Any) -> alt.LayerChart:
-        """A chart of the prediction over ``x`` with a slider for each other symbol; it needs no kernel to move."""
+    def explore(self, x: sp.Symbol, *sliders: Slider, statement: str | None = None, **chart: Any) -> "alt.LayerChart":
+        """A chart of the prediction over ``x`` with a slider for each other symbol; it needs no kernel to move.
+
+        It ends where a hypothesis fails.
+        """
         chosen = self.statement(statement)
-        return slider_chart(chosen.relation, x, sliders, **chart)
+        symbols = {x, *(slider.symbol for slider in sliders)}
+        predicates = [h.predicate for h in self.hypotheses + chosen.hypotheses if h.predicate.free_symbols <= symbols]
+        return slider_chart(chosen.relation, x, sliders, where=sp.And(*predicates), **chart)
 
     def _require(self, given: dict[str, Any], needed: Any, order: Any) -> None:
         missing = [name for name in order if name not in given]

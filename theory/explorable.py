@@ -1,13 +1,15 @@
 """A SymPy expression printed as a Vega-Lite expression, and charted with sliders that work without a kernel."""
 
 import re
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import altair as alt
 import sympy as sp
 from sympy.printing.jscode import JavascriptCodePrinter
 
 from theory.notation import GLOSSARY
+
+if TYPE_CHECKING:  # it takes seconds to import, and most of theory/ draws nothing
+    import altair as alt
 
 POINTS = 240  # of a charted curve
 _ELEMENTARY = (
@@ -64,12 +66,15 @@ def slider_chart(
     title: str,
     description: str,
     y_range: tuple[float, float] | None = None,
-) -> alt.LayerChart:
+    where: sp.Basic = sp.true,
+) -> "alt.LayerChart":
     """The right side of ``relation`` over ``x`` in ``over``; the side it forbids is shaded.
 
-    Every other symbol of the expression needs a slider, otherwise ``ValueError`` names it. ``description`` is the
+    The curve is drawn only where the predicate ``where`` holds. Every other symbol of the expression needs a slider, otherwise ``ValueError`` names it. ``description`` is the
     accessible name of the chart.
     """
+    import altair as alt
+
     expr = relation.rhs
     lacking = expr.free_symbols - {x} - {slider.symbol for slider in sliders}
     if lacking:
@@ -78,7 +83,10 @@ def slider_chart(
     data = alt.sequence(start, stop + (stop - start) / (2 * POINTS), (stop - start) / POINTS, as_=x.name)
     y_scale = alt.Scale(domain=list(y_range), clamp=True) if y_range else alt.Undefined
     base = alt.Chart(data, width="container", height=260).transform_calculate(bound=vega_expression(expr, x))
-    x_axis = alt.X(f"{x.name}:Q", title=_axis(x), scale=alt.Scale(domain=[start, stop]))
+    if where != sp.true:
+        base = base.transform_filter(vega_expression(where, x))
+    ticks = alt.Axis(format="d", tickMinStep=1) if x.is_integer else alt.Undefined
+    x_axis = alt.X(f"{x.name}:Q", title=_axis(x), scale=alt.Scale(domain=[start, stop]), axis=ticks)
     y_axis = alt.Y("bound:Q", title=_axis(relation.lhs), scale=y_scale)
     line = base.mark_line(strokeWidth=2.5, clip=True).encode(x=x_axis, y=y_axis)
     layers = [line]

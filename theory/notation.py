@@ -137,11 +137,11 @@ expected_optimal = define("expected_optimal", r"\mathbb{E}\,c_i^*", "expected le
 expected_local = define(
     "expected_local", r"\mathbb{E}\,B_i", "expected collateral of a local write over random unit keys"
 )
-leverage_cdf = define("leverage_cdf", r"\Pr(\ell_i \leq x)", "distribution function of the leverage over random keys")
-x = define("x", "x", "a point in [0, 1] at which a distribution function is taken", positive=True)
+leverage_cdf = define("leverage_cdf", r"\Pr(\ell_i \leq z)", "distribution function of the leverage over random keys")
+x = define("x", "z", "a point in [0, 1] at which a distribution function is taken", positive=True)
 
 # Matrices: keys are columns in the mathematics and rows in the code
 K = define_matrix("K", "K", "key matrix, one column an item (the code stores one row an item)", dim, n_items)
 M = define_matrix("M", "M", "second moment of the keys, K times its transpose", dim, dim)
 k_i = define_matrix("k_i", "k_i", "key of item i", dim, 1)
-v = define_matrix("v", "v", "direction of a write: the row of the weight change that item i is aimed with", dim, 1)
+v = define_matrix("v", "v", "direction of a write: one row of the change of weights", dim, 1)

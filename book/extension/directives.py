@@ -76,12 +76,12 @@ class Ledger(MystDirective):
             (
                 theorem_link(row),
                 status(row),
-                f"{row['trials']}, {row['violations']} violations",
+                checked(row),
                 chapter_link(row["notebook"]),
             )
             for row in self.rows().values()
         ]
-        return table(("claim", "status", "trials of the deciding check", "chapter"), rows)
+        return table(("claim", "status", "checked on", "chapter"), rows)
 
     def _full(self) -> str:
         names = (
@@ -179,6 +179,15 @@ def evidence_link(entry: Mapping[str, Any]) -> str:
 def anchor(notebook: str, number: int) -> str:
     """The label of evidence ``number`` of a notebook."""
     return f"evidence-{notebook.replace('_', '-')}-{number}"
+
+
+def checked(row: Mapping[str, Any]) -> str:
+    """How much the evidence rests on that decided a claim's verdict: its trials, or draws where no single one can violate it."""
+    if not row["trials"]:
+        return "none"
+    if row["kind"] in ("exact", "high-probability"):
+        return f"{row['trials']} trials, {row['violations']} violations"
+    return f"{row['trials']} measurements"
 
 
 def slack(entry: Mapping[str, Any]) -> str:

@@ -2,13 +2,19 @@
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-from cls_toys.workbench.book import BUILT, STAGED, stage
+from cls_toys.workbench import book, run
+from cls_toys.workbench.book import STAGED, InProcess, check_contents, execute_all, stage
 from cls_toys.workbench.html import BuildError, build_html
+from cls_toys.workbench.parameters import ParameterError
 from theory.evidence import MIME
 
 
@@ -87,22 +93,86 @@ def test_a_notebook_that_the_runner_did_not_execute_is_refused(staged: Path, tmp
 
 
 def test_staging_copies_what_changed_and_removes_what_is_gone(tmp_path: Path) -> None:
-    book, target = tmp_path / "book", tmp_path / "staged"
-    (book / "extension").mkdir(parents=True)
-    (book / "extension" / "code.py").write_text("")
-    (book / "page.md").write_text("one")
-    (book / "gone.md").write_text("one")
-    run = tmp_path / "runs" / "toy" / "key"
-    run.mkdir(parents=True)
-    (run / "executed.ipynb").write_text("{}")
-    stage([run], target, book)
+    pages, target = tmp_path / "book", tmp_path / "staged"
+    (pages / "extension").mkdir(parents=True)
+    (pages / "extension" / "code.py").write_text("")
+    (pages / "page.md").write_text("one")
+    (pages / "gone.md").write_text("one")
+    folder = tmp_path / "runs" / "toy" / "key"
+    folder.mkdir(parents=True)
+    (folder / "executed.ipynb").write_text("{}")
+    stage([folder], target, pages)
     assert (target / "notebooks" / "toy.ipynb").read_text() == "{}"
     assert not (target / "extension").exists()
     assert (target / "_extra" / "vega" / "vega-embed.js").stat().st_size > 500_000
     assert (target / "_extra" / "mathjax" / "tex-mml-chtml.js").exists()
     kept = (target / "page.md").stat().st_mtime_ns
-    (book / "gone.md").unlink()
-    stage([run], target, book)
+    (pages / "gone.md").unlink()
+    stage([folder], target, pages)
     assert (target / "page.md").stat().st_mtime_ns == kept, "an unchanged page is left alone"
     assert not (target / "gone.md").exists()
-    assert BUILT.name == "_build"
+
+
+def job(name: str, tmp_path: Path) -> run.Job:
+    return run.Job(tmp_path / f"{name}.ipynb", {"seed": 0}, "key", "code", tmp_path / "runs")
+
+
+def test_every_notebook_is_in_the_table_of_contents(tmp_path: Path) -> None:
+    (tmp_path / "_toc.yml").write_text("root: index\nparts:\n  - chapters:\n      - file: notebooks/here\n")
+    check_contents([job("here", tmp_path)], tmp_path)
+    with pytest.raises(
+        ParameterError, match=r"notebooks/her\.ipynb is no page .*add `- file: notebooks/her` to book/_toc"
+    ):
+        check_contents([job("her", tmp_path)], tmp_path)
+
+
+def test_every_failure_is_told_and_every_success_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def execute(one: run.Job, retry: bool) -> Path:
+        if one.name != "good":
+            raise run.RunFailed(f"{one.name}: it failed")
+        return one.folder
+
+    monkeypatch.setattr(run, "execute", execute)
+    ended = []
+    with pytest.raises(run.RunFailed) as caught:
+        execute_all(
+            [job(name, tmp_path) for name in ("bad", "good", "worse")], InProcess(), done=lambda *end: ended.append(end)
+        )
+    assert sorted(str(caught.value).splitlines()) == ["bad: it failed", "worse: it failed"]
+    assert sorted((one.name, error is None) for one, error in ended) == [
+        ("bad", False),
+        ("good", True),
+        ("worse", False),
+    ]
+
+
+def test_a_killed_worker_is_told(tmp_path: Path) -> None:
+    class Broken(InProcess):
+        def submit(self, *arguments: object, **options: object) -> Future:
+            future: Future = Future()
+            future.set_exception(BrokenProcessPool())
+            return future
+
+    with pytest.raises(run.RunFailed, match="toy: a worker process was killed"):
+        execute_all([job("toy", tmp_path)], Broken())
+
+
+def test_two_builds_do_not_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(book, "BUILT", tmp_path)
+    with FileLock(tmp_path / "lock"), pytest.raises(BuildError, match="another build"):
+        book.build([])
+
+
+def test_a_change_of_what_all_pages_share_is_published(staged: Path, tmp_path: Path) -> None:
+    """Sphinx alone would not notice an edit of a script or of a style."""
+    first = build_html(staged, tmp_path / "built").parent
+    append(staged / "_static" / "charts.js", "\n// edited\n")
+    build_html(staged, tmp_path / "built")
+    assert "// edited" in (first / "_static" / "charts.js").read_text()
+
+
+def test_a_renderer_that_dies_is_told(staged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dead = subprocess.CompletedProcess([], -9, "", "")
+    monkeypatch.setattr(subprocess, "run", lambda *arguments, **options: dead)
+    with pytest.raises(BuildError, match="ended with code -9"):
+        build_html(staged, tmp_path / "built")

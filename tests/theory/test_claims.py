@@ -1,6 +1,7 @@
 """Every registered claim: its derivation holds, its symbols are in the glossary, its bound is its printed formula."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ import sympy as sp
 
 import theory
 from theory.claim import Claim, Hypothesis, Statement
+from theory.derivation import Derivation, cited, identity
 from theory.evidence import Kind, Verdict
-from theory.notation import GLOSSARY, define
+from theory.notation import GLOSSARY, define, define_matrix
 
 CLAIMS = theory.claims()
 
@@ -24,13 +26,15 @@ def test_the_first_three_claims_are_registered() -> None:
 
 
 def test_the_derivation_holds(claim: Claim) -> None:
-    assert claim.derivation is not None
+    if claim.derivation is None:
+        assert claim.status in ("empirical", "refuted")
+        return
     assert len(claim.derivation.check()) == len(claim.derivation.steps) > 0
 
 
 def test_every_step_belongs_to_a_sentence_and_says_how_it_is_checked(claim: Claim) -> None:
-    sentences = re.split(r"(?<=\.) ", claim.derivation.proof)
-    for step in claim.derivation.steps:
+    sentences = re.split(r"(?<=\.) ", claim.derivation.proof if claim.derivation else "")
+    for step in claim.derivation.steps if claim.derivation else ():
         assert any(f"[{step.name}]" in sentence for sentence in sentences)
         assert f"({step.how})" in step.markdown()
 
@@ -82,9 +86,25 @@ def test_the_theorem_block_states_all_and_the_status_is_not_typed(claim: Claim) 
         assert f"*{statement.name}*" in shown["text/markdown"]
     for hypothesis in claim.hypotheses:
         assert hypothesis.text in shown["text/markdown"]
-    assert claim.status == "proved"
-    bare = Claim("bare", "", "", (), claim.statements, None, (), ())
-    assert bare.status == "empirical"
+
+
+def test_the_status_is_that_of_the_weakest_statement() -> None:
+    a, n = sp.symbols("a n", positive=True)
+    step = identity("s", "", (a + 1) ** 2, a**2 + 2 * a + 1)
+    proof, cites = Derivation("By [s].", (step,)), Derivation("By [c].", (cited("c", "A theorem.", "welch1974"),))
+    exact = Statement("exact", sp.Le(a, n), Kind.EXACT, "")
+    limit = Statement("limit", sp.Eq(a, n), Kind.ASYMPTOTIC, "", size=n, rate=1)
+    effect = Statement("effect", sp.Ge(a, n), Kind.EMPIRICAL, "")
+
+    def status(derivation: Derivation | None, *statements: Statement, **claim: Verdict) -> str:
+        return Claim("c", "", "", (), statements, derivation, (), (), **claim).status
+
+    assert status(proof, exact) == "proved"
+    assert status(cites, exact) == "proved under cited theorem"
+    assert status(proof, exact, limit) == "asymptotic"
+    assert status(proof, exact, limit, effect) == "empirical"
+    assert status(None, exact) == "empirical"
+    assert status(None, exact, expected=Verdict.REFUTED) == "refuted"
 
 
 def test_symbols_missing_unknown_or_misspelt() -> None:
@@ -116,6 +136,8 @@ def test_malformed_claims_are_refused() -> None:
 def test_one_symbol_has_one_meaning() -> None:
     with pytest.raises(ValueError, match="already defined"):
         define("rank", "r", "something else")
+    with pytest.raises(ValueError, match="already defined"):
+        define_matrix("K", "Q", "something else", 3, 3)
 
 
 def test_a_failed_hypothesis_is_named_and_nothing_is_judged() -> None:
@@ -130,6 +152,31 @@ def test_a_failed_hypothesis_is_named_and_nothing_is_judged() -> None:
     evidence = CLAIMS["local-write-dimensionality"].check([0.1], "welch", n_items=3, dim=5)
     assert evidence.verdict is Verdict.NOT_APPLICABLE
     assert "norm 1" in evidence.reason
+
+
+def test_a_broken_module_of_claims_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "unfinished"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "draft.py").write_text("from theory.notation import nosuch\n")
+    monkeypatch.setattr(theory, "__path__", [*theory.__path__, str(tmp_path)])
+    theory.claims.cache_clear()
+    try:
+        with pytest.raises(
+            theory.ClaimsError, match=r"theory\.unfinished\.draft cannot be imported: ImportError: .*nosuch"
+        ):
+            theory.claims()
+        (package / "draft.py").write_text("from theory.compression.budget import writability_budget\n")
+        (package / "copy.py").write_text(
+            "from dataclasses import replace\nfrom theory.compression.budget import writability_budget\n"
+            "mine = replace(writability_budget, title='Mine')\n"
+        )
+        with pytest.raises(
+            theory.ClaimsError, match=r"budget and theory\.unfinished\.copy both define .*'writability-budget'"
+        ):
+            theory.claims()
+    finally:
+        theory.claims.cache_clear()
 
 
 def test_a_hypothesis_needs_no_predicate() -> None:

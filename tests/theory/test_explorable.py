@@ -9,8 +9,9 @@ import sympy as sp
 import vl_convert
 
 import theory
+from theory.evidence import Kind
 from theory.explorable import Slider, slider_chart, vega_expression
-from theory.notation import compression, dim, leverage_cdf, mean_collateral, n_items, n_keys, rank
+from theory.notation import compression, dim, mean_collateral, n_items, n_keys, rank
 
 a, b = sp.symbols("a b", positive=True)
 t = sp.Symbol("t", real=True)
@@ -53,7 +54,7 @@ def test_vega_agrees_with_numpy(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("id", "statement"),
-    [(id, s.name) for id, claim in theory.claims().items() for s in claim.statements if s.name != "leverage-law"],
+    [(id, s.name) for id, claim in theory.claims().items() for s in claim.statements if s.kind is not Kind.LAW],
 )
 def test_vega_agrees_with_the_bound_of_every_claim(id: str, statement: str) -> None:
     claim = theory.claim(id)
@@ -81,7 +82,6 @@ def test_the_law_of_the_leverage_has_no_slider_chart() -> None:
             theory.claim("random-keys").statement("leverage-law").relation, sp.Symbol("x", positive=True),
             (Slider(n_items, 4, 40, 8), Slider(dim, 1, 20, 2)), over=(0, 1), title="", description="",
         )  # fmt: skip
-    assert leverage_cdf.name == "leverage_cdf"
 
 
 def test_every_symbol_needs_a_slider() -> None:
@@ -102,6 +102,18 @@ def test_a_chart_is_named_bound_and_shaded() -> None:
         sp.Eq(mean_collateral, compression - 1), compression, (), over=(1, 5), title="", description=""
     ).to_dict()
     assert [layer["mark"]["type"] for layer in equation["layer"]] == ["line"], "an equation forbids no side"
+
+
+def test_the_curve_ends_where_a_hypothesis_fails() -> None:
+    def transforms(id: str, statement: str, x: sp.Symbol, *sliders: Slider) -> list[dict]:
+        chart = theory.claim(id).explore(x, *sliders, statement=statement, over=(1, 60), title="t", description="d")
+        return chart.to_dict()["layer"][0]["transform"]
+
+    assert {"filter": "datum.rank <= n_keys"} in transforms("writability-budget", "mean", rank, Slider(n_keys, 1, 9, 5))
+    (_, welch) = transforms("local-write-dimensionality", "welch", dim, Slider(n_items, 2, 60, 9))
+    assert "datum.dim >= 2" in welch["filter"]
+    assert "&&" in welch["filter"]
+    assert len(transforms("random-keys", "local-mean", n_items, Slider(dim, 1, 9, 5))) == 1
 
 
 def test_the_curve_reaches_both_ends() -> None:

@@ -37,6 +37,7 @@ from theory.notation import (
     n_keys,
     rank,
     sum_writability,
+    writability,
     x,
 )
 
@@ -177,12 +178,11 @@ def _beta(first: sp.Expr, second: sp.Expr) -> sp.Basic:
 
 
 def wrong_beta_parameters() -> tuple[Evidence, Evidence]:
-    first = probes.leverage(draws(6000, 12, 5))[:, 0].numpy()
+    """At the sizes and with the draws of the notebook's fast profile."""
+    sizes = {"n_items": [40, 40, 80], "dim": [8, 16, 8]}
+    first = [probes.leverage(draws(4000, n, d))[:, 0].numpy() for n, d in zip(*sizes.values(), strict=True)]
     true, false = (_beta(dim / 2, (n_items - dim - less) / 2) for less in (0, 1))  # as if only n - 1 items counted
-    return (
-        plant(true, Kind.LAW, first, n_items=12, dim=5),
-        plant(false, Kind.LAW, first, n_items=12, dim=5),
-    )
+    return tuple(plant(relation, Kind.LAW, np.stack(first), **sizes) for relation in (true, false))
 
 
 def beta_law_without_gaussian_keys() -> tuple[Evidence, Evidence]:
@@ -211,6 +211,45 @@ def wrong_rate() -> tuple[Evidence, Evidence]:
         plant(relation, Kind.ASYMPTOTIC, mean, statement={"size": dim, "rate": rate}, compression=3, dim=sizes)
         for rate in (1, 2)
     )
+
+
+def blast_radius_taken_for_dimensionality() -> tuple[Evidence, Evidence]:
+    """Feature dimensionality without its norms: right for unit keys only."""
+    unnormed = sp.Symbol("unnormed", positive=True)
+
+    def check(keys: torch.Tensor) -> Evidence:
+        measured = 1 / (1 + written(keys, "local"))
+        wrong = 1 / (1 + overlaps(keys).sum(-1))
+        return plant(sp.Eq(writability, unnormed), Kind.EXACT, measured, unnormed=wrong)
+
+    return check(make.unit(24, 8, generator=rng())), check(make.gaussian(24, 8, generator=rng()))
+
+
+def local_writes_taken_for_optimal() -> tuple[Evidence, Evidence]:
+    """D = leverage holds in a tight frame, and nowhere but at eigenvectors of M."""
+
+    def check(keys: torch.Tensor) -> Evidence:
+        measured = 1 / (1 + written(keys, "local"))
+        return plant(sp.Eq(writability, leverage), Kind.EXACT, measured, leverage=probes.leverage(keys).numpy())
+
+    return check(make.harmonic_frame(24, 8)), check(make.gaussian(24, 8, generator=rng()))
+
+
+def local_writes_that_spend_the_rank() -> tuple[Evidence, Evidence]:
+    """Local writes spend all of the rank in a tight frame, not of anisotropic keys."""
+
+    def check(keys: torch.Tensor) -> Evidence:
+        return plant(sp.Ge(sum_writability, rank), Kind.EXACT, (1 / (1 + written(keys, "local"))).sum(), rank=8)
+
+    return check(make.harmonic_frame(24, 8)), check(make.anisotropic(24, 8, 100.0, generator=rng()))
+
+
+def local_writes_at_the_bound() -> tuple[Evidence, Evidence]:
+    def check(keys: torch.Tensor) -> Evidence:
+        mean = written(keys, "local").mean()
+        return plant(sp.Le(mean_collateral, n_keys / rank - 1), Kind.EXACT, mean, n_keys=24, rank=8)
+
+    return check(make.harmonic_frame(24, 8)), check(make.unit(24, 8, generator=rng()))
 
 
 def copies_have_leverage_one() -> tuple[Evidence, Evidence]:
@@ -250,7 +289,8 @@ PLANTED = (
     flipped_inequality, wrong_constant, slightly_wrong_constant, items_instead_of_others,
     frame_potential_without_unit_norm, blast_radius_without_unit_norm, welch_without_unit_norm, the_trap,
     asymptotic_formula_claimed_as_the_mean, mean_claimed_of_every_draw, wrong_beta_parameters,
-    beta_law_without_gaussian_keys, too_small_a_probability, wrong_rate, copies_have_leverage_one, zero_keys_counted,
+    beta_law_without_gaussian_keys, too_small_a_probability, wrong_rate, blast_radius_taken_for_dimensionality,
+    local_writes_taken_for_optimal, local_writes_that_spend_the_rank, local_writes_at_the_bound, copies_have_leverage_one, zero_keys_counted,
     equality_without_equal_leverage, one_false_cell_among_many,
 )  # fmt: skip
 

@@ -22,7 +22,7 @@ _T = define_matrix("T", "T", "any invertible change of the coordinates of the ke
 _T_2 = sp.ImmutableMatrix(2, 2, sp.symbols("t_11:13 t_21:23", real=True))
 _transformed = (_T * K).T * sp.Inverse((_T * K) * (_T * K).T) * (_T * K)
 _t = sp.Symbol("t", real=True)
-_a, _b, _s, _odds = sp.symbols("a b s u", positive=True)
+_a, _b, _s, _odds = sp.symbols("alpha beta s u", positive=True)
 _ell = _odds / (1 + _odds)
 
 _beta_cdf = sp.betainc_regularized(dim / 2, (n_items - dim) / 2, 0, x)
@@ -53,7 +53,7 @@ random_keys = Claim(
             "optimal-mean",
             sp.Eq(expected_optimal, _optimal_mean),
             Kind.EXPECTATION,
-            "Optimal writes cost this much on average, a factor $d/(d-2)$ above the budget's bound.",
+            "Optimal writes cost this much on average, $d/(d-2)$ times the budget's bound.",
             hypotheses=(
                 _gaussian,
                 _more_keys,
@@ -81,8 +81,8 @@ random_keys = Claim(
             "span is a uniformly random $d$-dimensional subspace, and $\\ell_i$ is the squared length of the projection of a "
             "fixed unit vector onto it. Turn the picture round: it is the share that the first $d$ coordinates have in the "
             "squared length of a standard Gaussian vector, that is $X/(X+Y)$ with $2X \\sim \\chi^2_d$ and "
-            "$2Y \\sim \\chi^2_{n-d}$ independent. Their joint density splits into a Beta density of the share, with $a = d/2$ and "
-            "$b = (n-d)/2$, and a Gamma density of the sum [beta-law]. The mean of $1/\\ell_i$ under it "
+            "$2Y \\sim \\chi^2_{n-d}$ independent. Their joint density splits into a Beta density of the share, with $\\alpha = d/2$ and "
+            "$\\beta = (n-d)/2$, and a Gamma density of the sum [beta-law]. The mean of $1/\\ell_i$ under it "
             "is an integral [inverse-moment], and less one it is the mean collateral [beta-mean]. It exceeds the budget's bound "
             "$n/d - 1$ by exactly the factor $d/(d-2)$ [excess], which tends to one in high dimension [high-dimension]. For the local write, the mean squared coordinate of a uniform unit "
             "vector is $1/d$, because the $d$ coordinates are alike and their squares sum to one [sphere]. So each of the $n-1$ other "
@@ -107,7 +107,7 @@ random_keys = Claim(
             ),
             instance(
                 "inverse-moment",
-                "The mean of $1/\\ell$ under the Beta density with $a = d/2$ and $b = (n-d)/2$; it exists for $d > 2$.",
+                "The mean of $1/\\ell$ under the Beta density with $\\alpha = d/2$ and $\\beta = (n-d)/2$; it exists for $d > 2$.",
                 sp.Eq(
                     sp.gamma(n_items / 2)
                     / (sp.gamma(dim / 2) * sp.gamma((n_items - dim) / 2))
