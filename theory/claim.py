@@ -1,7 +1,30 @@
 """A claim: hypotheses, statements written once as SymPy relations, a checked derivation, and what breaks it.
 
 From the one relation come the printed theorem (:meth:`Claim.show`), the numeric bound (:meth:`Claim.bound`), the check
-against measurements (:meth:`Claim.check`) and the slider chart (:meth:`Claim.explore`).
+against measurements (:meth:`Claim.check`) and the slider chart (:meth:`Claim.explore`). The smallest there is:
+
+>>> from theory.derivation import identity
+>>> from theory.notation import collateral, writability
+>>> hit, others = sp.symbols("h o", positive=True)
+>>> claim = Claim(
+...     id="writability-is-a-share",
+...     title="Writability is a share",
+...     part="compression",
+...     hypotheses=(Hypothesis("The write moves its item."),),
+...     statements=(
+...         Statement("share", sp.Eq(writability, 1 / (1 + collateral)), ev.Kind.EXACT, "One over one plus the collateral."),
+...     ),
+...     derivation=Derivation(
+...         proof="Divide the squared change $h$ of the item and that of all items, $h + o$, by $h$ [divide].",
+...         steps=(identity("divide", "The share is", hit / (hit + others), 1 / (1 + others / hit)),),
+...     ),
+...     references=(),
+...     counterexamples=("A write that does not move its item has no collateral, and writability 0.",),
+... )
+>>> claim.status, claim.bound(collateral=3.0).item(), str(claim.check([0.25], collateral=3.0).verdict)
+('proved', 0.25, 'supported')
+
+A derivation is checked step by step; that its steps prove the statements is for its author and its reviewers to see.
 """
 
 import re

@@ -50,7 +50,7 @@ def test_claims_say_what_breaks_them(claim: Claim) -> None:
     assert all(statement.text for statement in claim.statements)
 
 
-# Worked by hand from the specification's table (compression.md 1.2 to 1.4).
+# Worked by hand.
 @pytest.mark.parametrize(
     ("id", "statement", "symbols", "expected"),
     [

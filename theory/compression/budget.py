@@ -1,4 +1,4 @@
-"""The writability budget: what any write rule must pay in a linearly read code (Theorems 1.1 and 1.2)."""
+"""The writability budget: what any write rule must pay in a linearly read code."""
 
 import sympy as sp
 

@@ -1,4 +1,4 @@
-"""Feature dimensionality is the writability of the local write (Theorems 1.3 and 4.1)."""
+"""Feature dimensionality is the writability of the local write."""
 
 import sympy as sp
 

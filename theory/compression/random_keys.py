@@ -1,4 +1,4 @@
-"""Random keys: the exact law of the leverage, and the mean collateral of optimal and of local writes (Proposition 1.4)."""
+"""Random keys: the exact law of the leverage, and the mean collateral of optimal and of local writes."""
 
 import sympy as sp
 
