@@ -44,7 +44,7 @@ clean:  ## remove everything that can be made again: the environment, the runs, 
 # no index and no build of torch.
 lock:  ## make requirements.lock anew, from the newest releases that pyproject.toml allows
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/python -m pip install --quiet "torch==$(TORCH)" ".[dev]"
+	.venv-lock/bin/python -m pip install -qq "torch==$(TORCH)" ".[dev]"
 	.venv-lock/bin/python -m pip list --format=freeze --exclude cls-toys > .venv-lock/installed
 	sed -E 's/\+cpu$$//' .venv-lock/installed > requirements.lock.new
 	mv requirements.lock.new requirements.lock && rm -rf .venv-lock
@@ -55,5 +55,5 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "This Python cannot make virtual environments: install its venv package (on Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing (once; minutes on a slow line) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e ".[dev]" || { echo "Installation failed: is a Python package index reachable? Its address is pip's index-url (pip config list)" >&2; exit 1; }
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c requirements.lock -e ".[dev]" || { echo "Installation failed: is a Python package index reachable? Its address is pip's index-url (pip config list)" >&2; exit 1; }
 	@touch $@

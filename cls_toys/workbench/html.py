@@ -22,10 +22,13 @@ def build_html(source: Path, target: Path) -> Path:
     """The first page of the book rendered from ``source`` into ``target/html``.
 
     Every warning is an error: a broken reference, an unknown claim, evidence that does not bear out a claim. Then
-    BuildError is raised, and what was published before stays as it was.
+    BuildError is raised, and what was published before stays as it was. Nothing is done if nothing has changed since.
     """
-    work, published = target / "sphinx", target / "html"
+    work, published, built_from = target / "sphinx", target / "html", target / "built-from"
     made_with, stamp = _made_with(source), work / "made-with"
+    everything = digest([("made with", made_with.encode()), *_contents(source)])
+    if (published / "index.html").exists() and built_from.exists() and built_from.read_text() == everything:
+        return published / "index.html"
     if not stamp.exists() or stamp.read_text() != made_with:
         shutil.rmtree(work, ignore_errors=True)
     command = [sys.executable, "-c", _JUPYTER_BOOK, "build", str(source), "--path-output", str(work)]
@@ -47,14 +50,19 @@ def build_html(source: Path, target: Path) -> Path:
         published.rename(before)
     partial.rename(published)
     shutil.rmtree(before, ignore_errors=True)
+    built_from.write_text(everything)
     return published / "index.html"
 
 
 def _made_with(source: Path) -> str:
     """Hash of what every page depends on but Sphinx does not watch: our extension, and the files served with the pages."""
     extension = Path(find_spec("cls_toys_book").origin).parent
-    files = [path for folder in (extension, source / "_static") for path in sorted(folder.rglob("*")) if path.is_file()]
-    return digest((str(path), path.read_bytes()) for path in files if path.suffix != ".pyc")
+    return digest([*_contents(extension), *_contents(source / "_static")])
+
+
+def _contents(folder: Path) -> list[tuple[str, bytes]]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return [(str(path), path.read_bytes()) for path in files]
 
 
 def problems_in(log: str, source: Path) -> list[str]:
