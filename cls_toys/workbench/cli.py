@@ -44,7 +44,7 @@ def main() -> None:
     except ParameterError as error:
         _complain(error)
         raise SystemExit(2) from None
-    except running.RunFailed as error:
+    except (running.RunFailed, provenance.NotACheckout) as error:
         _complain(error)
         raise SystemExit(1) from None
 

@@ -14,11 +14,20 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("torch", "numpy", "scipy", "sympy", "altair", "papermill", "polars", "scikit-learn")
 
 
+class NotACheckout(RuntimeError):
+    """The package runs from where its source tree, notebooks and lock file are not."""
+
+
 def code_hash(root: Path = ROOT) -> str:
     """SHA-256 over the files of ``theory/`` and ``cls_toys/`` and the lock file: what evidence depends on.
 
     Of the workbench only ``charts.py`` is imported by notebooks; an edit in the rest of it makes no evidence stale.
+    Raises NotACheckout without a lock file.
     """
+    if not (root / "requirements.lock").exists():
+        raise NotACheckout(
+            f"{root} is no checkout of the workbench: clone it and run `make book`, or `pip install -e .`"
+        )
     names = sorted(
         path.relative_to(root).as_posix()
         for package in ("theory", "cls_toys")

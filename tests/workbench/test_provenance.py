@@ -123,6 +123,12 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
+def test_a_copy_without_its_lock_file_is_no_checkout(tree: Path) -> None:
+    (tree / "requirements.lock").unlink()
+    with pytest.raises(provenance.NotACheckout, match="no checkout of the workbench: clone it"):
+        code_hash(tree)
+
+
 def test_commit_and_dirty_flag(tree: Path) -> None:
     git(tree, "init", "-q")
     git(tree, "add", ".")
