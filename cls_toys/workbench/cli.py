@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from cls_toys.workbench import provenance
 from cls_toys.workbench import run as running
 from cls_toys.workbench.parameters import ParameterError, read_parameters, split_assignments
 
