@@ -228,7 +228,8 @@ class Claim:
         if self.hypotheses:
             lines.append("*Hypotheses.* " + " ".join(f"({i}) {h.text}" for i, h in enumerate(self.hypotheses, 1)))
         for statement in self.statements:
-            conditions = "".join(f" Here, in addition, {h.text[0].lower()}{h.text[1:]}" for h in statement.hypotheses)
+            further = "; ".join(f"{h.text[0].lower()}{h.text[1:].rstrip('.')}" for h in statement.hypotheses)
+            conditions = f" Here, in addition, {further}." if further else ""
             lines.append(
                 f"*{statement.name}* ({statement.kind}). {statement.text}{conditions}\n\n$$\n{latex(statement.relation)}\n$$"
             )

@@ -173,7 +173,7 @@ class Step:
     def markdown(self) -> str:
         """The step as the book prints it: its sentence, its formula, and how it was checked."""
         if self.how is How.CITED:
-            return f"**{self.name}** ({self.how}). {self.text} [{self.reference}]"
+            return f"**{self.name}** ({self.how}). {self.text} {{cite:p}}`{self.reference}`"
         sides = self.relation
         formula = latex(sides)
         if self.how is How.LIMIT:

@@ -140,6 +140,25 @@ expected_local = define(
 leverage_cdf = define("leverage_cdf", r"\Pr(\ell_i \leq z)", "distribution function of the leverage over random keys")
 x = define("x", "z", "a point in [0, 1] at which a distribution function is taken", positive=True)
 
+# Items that are not used equally
+damage = define("damage", r"\mathcal{D}", "damage of a stream of writes: the sum of the damages of the items")
+item_damage = define(
+    "item_damage",
+    r"\mathcal{D}_i",
+    "damage of the writes at item i: its rate times the weighted squared change of all others, per squared change of i",
+)
+use = define("use", "a_i", "use of item i: its importance times the rate at which it is written", nonnegative=True)
+water_level = define("water_level", r"\theta", "level of the root of use at which dimensions are shared", positive=True)
+n_dedicated = define(
+    "n_dedicated", "s", "number of items with a dimension of their own", integer=True, nonnegative=True
+)
+shared_root = define(
+    "shared_root", "R", "sum of the roots of use over the items that share dimensions", nonnegative=True
+)
+shared_use = define("shared_use", "A", "sum of the uses of the items that share dimensions", nonnegative=True)
+total_root = define("total_root", r"R_{\mathrm{all}}", "sum of the roots of use over all items", positive=True)
+total_use = define("total_use", r"A_{\mathrm{all}}", "sum of the uses of all items", positive=True)
+
 # Matrices: keys are columns in the mathematics and rows in the code
 K = define_matrix("K", "K", "key matrix, one column an item (the code stores one row an item)", dim, n_items)
 M = define_matrix("M", "M", "second moment of the keys, K times its transpose", dim, dim)

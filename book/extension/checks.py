@@ -31,7 +31,7 @@ def collect(app: Sphinx) -> None:
 def theorems_have_claims(app: Sphinx, doctree: nodes.document) -> None:
     """Warn of a theorem block that was not made from a claim."""
     for node in doctree.findall(
-        lambda node: node.get("realtype") == "theorem" if isinstance(node, nodes.Element) else False
+        lambda node: node.get("realtype") in ("theorem", "conjecture") if isinstance(node, nodes.Element) else False
     ):
         if "claim" not in node["classes"]:
             _log.warning("theorem block %r has no claim: write it as a Claim in theory/", node["label"], location=node)

@@ -55,9 +55,10 @@ class ClaimBlock(MystDirective):
         chosen = claim(self.arguments[0])
         row = self.rows()[chosen.id]
         evidence = ", ".join(f"{entry['statement']}: {evidence_link(entry)}" for entry in row["statements"])
+        kind = "conjecture" if chosen.expected == REFUTED else "theorem"  # a false sentence is no theorem
         references = f"\n\n*Sources.* {{cite:p}}`{','.join(chosen.references)}`" if chosen.references else ""
         return (
-            f"``````{{prf:theorem}} {chosen.title}\n:label: {chosen.id}\n:class: claim\n\n"
+            f"``````{{prf:{kind}}} {chosen.title}\n:label: {chosen.id}\n:class: claim\n\n"
             f"{status(row)}\n\n{chosen.body()}{references}\n\n*Evidence.* {evidence}.\n``````"
         )
 

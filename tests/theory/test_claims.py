@@ -65,6 +65,12 @@ def test_claims_say_what_breaks_them(claim: Claim) -> None:
         ("random-keys", "optimal-mean", {"n_items": 40, "dim": 10}, 3.75),
         ("random-keys", "optimal-mean", {"n_items": 400, "dim": 50}, 350 / 48),
         ("random-keys", "local-mean", {"n_items": 60, "dim": 50}, 1.18),
+        # Two items of use 1 share one dimension; beside an item of its own, the same.
+        ("importance-allocation", "allocation", {"dim": 1, "n_dedicated": 0, "shared_root": 2, "shared_use": 2}, 2),
+        ("importance-allocation", "allocation", {"dim": 2, "n_dedicated": 1, "shared_root": 2, "shared_use": 2}, 2),
+        ("importance-allocation", "leverage", {"use": 0.25, "water_level": 2}, 0.25),
+        ("importance-allocation", "leverage", {"use": 9, "water_level": 2}, 1),
+        ("cauchy-schwarz-allocation", "value", {"dim": 2, "total_root": 12, "total_use": 102}, -30),
         # Beta(1, 1) is uniform, Beta(1, 2) has distribution function 1 - (1 - x)^2.
         ("random-keys", "leverage-law", {"n_items": 4, "dim": 2, "x": 0.3}, 0.3),
         ("random-keys", "leverage-law", {"n_items": 6, "dim": 2, "x": 0.3}, 0.51),

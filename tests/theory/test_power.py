@@ -14,8 +14,8 @@ import sympy as sp
 import torch
 from scipy import stats
 
+from cls_toys import allocation, probes
 from cls_toys import keys as make
-from cls_toys import probes
 from cls_toys.stores.linear import LinearStore
 from theory import claim as registered
 from theory.claim import Claim, Statement
@@ -252,6 +252,20 @@ def local_writes_at_the_bound() -> tuple[Evidence, Evidence]:
     return check(make.harmonic_frame(24, 8)), check(make.unit(24, 8, generator=rng()))
 
 
+def one_item_too_many_of_its_own() -> tuple[Evidence, Evidence]:
+    """Water filled to a level that is too low: the bound is then above what the best code pays."""
+    p = 20 * allocation.zipf(20, 1.0)
+    best = allocation.allocate(p * p, 5)
+    measured = allocation.item_damage(allocation.code_with_leverage(best.leverage) / p.sqrt()[:, None], p, p).sum()
+
+    def check(dedicated: int) -> Evidence:
+        shared = (p * p)[dedicated:]
+        symbols = {"dim": 5, "n_dedicated": dedicated, "shared_root": shared.sqrt().sum(), "shared_use": shared.sum()}
+        return registered("importance-allocation").check(measured, "allocation", **symbols)
+
+    return check(best.dedicated), check(best.dedicated + 1)
+
+
 def copies_have_leverage_one() -> tuple[Evidence, Evidence]:
     measured = probes.leverage(make.duplicated(24, 6, 3, generator=rng())).numpy()
     return (
@@ -290,7 +304,8 @@ PLANTED = (
     frame_potential_without_unit_norm, blast_radius_without_unit_norm, welch_without_unit_norm, the_trap,
     asymptotic_formula_claimed_as_the_mean, mean_claimed_of_every_draw, wrong_beta_parameters,
     beta_law_without_gaussian_keys, too_small_a_probability, wrong_rate, blast_radius_taken_for_dimensionality,
-    local_writes_taken_for_optimal, local_writes_that_spend_the_rank, local_writes_at_the_bound, copies_have_leverage_one, zero_keys_counted,
+    local_writes_taken_for_optimal, local_writes_that_spend_the_rank, local_writes_at_the_bound,
+    one_item_too_many_of_its_own, copies_have_leverage_one, zero_keys_counted,
     equality_without_equal_leverage, one_false_cell_among_many,
 )  # fmt: skip
 
