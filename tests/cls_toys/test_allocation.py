@@ -9,8 +9,12 @@ from scipy import optimize
 
 from cls_toys import allocation, probes
 from cls_toys import keys as make
+from theory import claim
 
 USES = st.lists(st.floats(1e-4, 10), min_size=2, max_size=12).map(lambda uses: torch.tensor(uses, dtype=make.DTYPE))
+
+
+SHARING = ("dim", "n_dedicated", "shared_root", "shared_use")
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -175,7 +179,7 @@ def test_a_comparison_holds_every_write_and_its_totals_add_up() -> None:
     assert len(best) == 2 * 5 * 2
     assert best["damage"].sum() == pytest.approx(compared["damage"].sum())
     for row in best.iter_rows(named=True):
-        bound = row["shared_root"] ** 2 / (row["dim"] - row["n_dedicated"]) - row["shared_use"]
+        bound = float(claim("importance-allocation").bound("allocation", **{name: row[name] for name in SHARING}))
         assert row["damage"] >= bound * (1 - 1e-9)
         assert row["sum_writability"] <= row["rank"] * (1 + 1e-9)
         if row["code"] == "filled" and row["rule"] == "optimal":

@@ -17,6 +17,7 @@ from scipy import optimize
 
 from cls_toys import keys as make
 from cls_toys import probes
+from cls_toys.stores.linear import LinearStore
 
 EPS = np.finfo(np.float64).eps
 many = settings(deadline=None, max_examples=150, derandomize=True)
@@ -405,6 +406,17 @@ def test_a_write_that_leaves_its_item_alone_has_infinite_collateral_and_nan_is_n
     np.testing.assert_array_equal(probes.collateral(Scribbler(np.array([[0, 1]])), keys, ones), [math.inf, 0])
     np.testing.assert_array_equal(probes.collateral(Scribbler(np.array([[0, 0]])), keys, ones), [math.inf, math.inf])
     assert probes.collateral(Scribbler(np.full((1, 2), math.nan)), keys, ones).isnan().all()
+
+
+def test_a_write_of_what_is_recalled_already_moves_nothing_beyond_rounding() -> None:
+    """A tenth, read back from weights, is off by a rounding or two; writing it again is no write."""
+    keys = floats(gaussian(3, 4, 0))
+    store, values = LinearStore(keys, rule="optimal"), torch.full((3, 1), 0.1).double()
+    for key, value in zip(keys, values, strict=True):
+        store.write(key, value)
+    assert 0 < (store.read(keys) - values).abs().max() < 1e-15
+    assert probes.collateral(store, keys, values).isinf().all()
+    assert probes.collateral(store, keys, values + 1).isfinite().all()
 
 
 def test_collateral_of_one_item_is_zero() -> None:

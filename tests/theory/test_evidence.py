@@ -155,6 +155,10 @@ def test_each_cell_of_a_frequency_is_judged() -> None:
     assert claim.check(seldom, bound=1.0).verdict is Verdict.REFUTED
     assert claim.check(np.zeros((100, 4000)), bound=np.ones(100)).verdict is Verdict.SUPPORTED
     assert claim.check(np.zeros(120), bound=1.0).verdict is Verdict.INCONCLUSIVE
+    unlucky = np.zeros((100, 4000))
+    unlucky[7, :60] = 2.0  # 1.5 %: too many for one cell that was looked at alone, not for the worst of a hundred
+    assert claim.check(unlucky[7], bound=1.0).verdict is Verdict.REFUTED
+    assert claim.check(unlucky, bound=1.0).verdict is not Verdict.REFUTED
 
 
 def test_an_exact_statement_is_held_to_each_trials_own_tolerance() -> None:

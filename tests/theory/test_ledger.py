@@ -85,6 +85,19 @@ def test_a_published_refutation_must_be_refuted() -> None:
     assert "is not run, not refuted" in line
 
 
+def test_a_published_refutation_needs_all_its_statements_and_no_stale_evidence() -> None:
+    false = claim(FIRST, SECOND, expected=Verdict.REFUTED)
+    second = false.check([1.0], "second", bound=2.0)
+    assert second.verdict is Verdict.REFUTED
+    (line,) = problems(collect([false], [run(BAD, GOOD)], "now"))
+    assert "toy (second) is not run, not refuted" in line
+    (line,) = problems(collect([false], [run(BAD, second), run(BAD, code="before")], "now"))
+    assert "toy (first) is stale, not refuted" in line
+    (line,) = problems(collect([false], [run(BAD), run(false.check([3.0], "second", bound=2.0))], "now"))
+    assert "toy (second) is supported, not refuted" in line
+    assert problems(collect([false], [run(BAD, GOOD, second)], "now")) == [], "one counterexample to each will do"
+
+
 def test_stale() -> None:
     (row,) = collect([claim(FIRST)], [run(GOOD, code="before")], "now")
     assert row["verdict"] == STALE
