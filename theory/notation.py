@@ -102,6 +102,17 @@ dim = define("dim", "d", "dimension of a key: units that carry the code", intege
 rank = define("rank", "r", "rank of the key matrix, at most min(n, d)", integer=True, positive=True)
 compression = define("compression", r"\rho", "compression n'/r: items for each dimension in use", positive=True)
 
+n_outputs = define("n_outputs", "o", "number of outputs of a network or a readout", integer=True, positive=True)
+n_parameters = define("n_parameters", "P", "number of parameters that a write may change", integer=True, positive=True)
+load = define("load", r"\alpha", "load n/d: items for each dimension, which may be below 1", positive=True)
+n_writes = define("n_writes", "N", "number of writes made one after the other", integer=True, positive=True)
+ridge = define(
+    "ridge", r"\mu", "ridge: squared change that a unit of squared weight change is charged as", positive=True
+)
+effective_dim = define(
+    "effective_dim", r"d_{\mathrm{eff}}", "effective dimension of the keys under a ridge", positive=True
+)
+
 # What a write does
 writability = define("writability", "w_i", "writability of item i: the share of a write's effect that lands on it")
 sum_writability = define("sum_writability", r"\sum_i w_i", "total writability over all items, one write aimed at each")

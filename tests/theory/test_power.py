@@ -6,7 +6,6 @@ Over 200 seeds, true claims are refuted at no more than the stated level.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +17,6 @@ from cls_toys import allocation, probes
 from cls_toys import keys as make
 from cls_toys.stores.linear import LinearStore
 from theory import claim as registered
-from theory.claim import Claim, Statement
 from theory.evidence import Evidence, Kind, Verdict, rounding
 from theory.notation import (
     blast_radius,
@@ -40,6 +38,8 @@ from theory.notation import (
     writability,
     x,
 )
+
+Plant = Callable[..., Evidence]
 
 shortcut = sp.Symbol("shortcut", positive=True)  # k' pinv(M without item i) k
 copies = sp.Symbol("copies", positive=True)
@@ -67,15 +67,7 @@ def overlaps(keys: torch.Tensor) -> np.ndarray:
     return squared * (1 - np.eye(keys.shape[-2]))
 
 
-def plant(
-    relation: sp.Basic, kind: Kind, measured: Any, *, statement: dict[str, Any] | None = None, **check: Any
-) -> Evidence:
-    """The verdict on a claim made for the occasion; ``check`` holds its symbols and the options of the check."""
-    claim = Claim("planted", "", "", (), (Statement("s", relation, kind, "", **(statement or {})),), None, (), ())
-    return claim.check(measured, **check)
-
-
-def flipped_inequality() -> tuple[Evidence, Evidence]:
+def flipped_inequality(plant: Plant) -> tuple[Evidence, Evidence]:
     keys = make.gaussian(24, 6, generator=rng())
     total = (1 / (1 + written(keys, "local"))).sum()
     return (
@@ -84,7 +76,7 @@ def flipped_inequality() -> tuple[Evidence, Evidence]:
     )
 
 
-def wrong_constant() -> tuple[Evidence, Evidence]:
+def wrong_constant(plant: Plant) -> tuple[Evidence, Evidence]:
     items, dims = (8, 24, 15), (4, 8, 5)
     mean = [written(make.harmonic_frame(n, d), "optimal").mean() for n, d in zip(items, dims, strict=True)]
     symbols = {"n_keys": items, "rank": dims}
@@ -95,7 +87,7 @@ def wrong_constant() -> tuple[Evidence, Evidence]:
     )
 
 
-def slightly_wrong_constant() -> tuple[Evidence, Evidence]:
+def slightly_wrong_constant(plant: Plant) -> tuple[Evidence, Evidence]:
     mean = written(make.harmonic_frame(24, 8), "optimal").mean()
     return (
         plant(sp.Ge(mean_collateral, n_keys / rank - 1), Kind.EXACT, mean, n_keys=24, rank=8),
@@ -103,7 +95,7 @@ def slightly_wrong_constant() -> tuple[Evidence, Evidence]:
     )
 
 
-def items_instead_of_others() -> tuple[Evidence, Evidence]:
+def items_instead_of_others(plant: Plant) -> tuple[Evidence, Evidence]:
     mean = overlaps(draws(4000, 24, 8, family=make.unit)).sum(-1).mean(-1)
     return (
         plant(sp.Eq(expected_local, (n_items - 1) / dim), Kind.EXPECTATION, mean, n_items=24, dim=8),
@@ -111,7 +103,7 @@ def items_instead_of_others() -> tuple[Evidence, Evidence]:
     )
 
 
-def frame_potential_without_unit_norm() -> tuple[Evidence, Evidence]:
+def frame_potential_without_unit_norm(plant: Plant) -> tuple[Evidence, Evidence]:
     unit = make.unit(24, 8, generator=rng())
     bound = sp.Ge(mean_blast, n_items / rank - 1)
     return (
@@ -120,7 +112,7 @@ def frame_potential_without_unit_norm() -> tuple[Evidence, Evidence]:
     )
 
 
-def blast_radius_without_unit_norm() -> tuple[Evidence, Evidence]:
+def blast_radius_without_unit_norm(plant: Plant) -> tuple[Evidence, Evidence]:
     unit = make.unit(24, 8, generator=rng())
     gaussian = make.gaussian(24, 8, generator=rng())
     relation = sp.Eq(blast_radius, 1 / dimensionality - 1)
@@ -130,7 +122,7 @@ def blast_radius_without_unit_norm() -> tuple[Evidence, Evidence]:
     )
 
 
-def welch_without_unit_norm() -> tuple[Evidence, Evidence]:
+def welch_without_unit_norm(plant: Plant) -> tuple[Evidence, Evidence]:
     frame = make.harmonic_frame(3, 2)
     bound = sp.Ge(max_overlap, (n_items - dim) / (dim * (n_items - 1)))
     return (
@@ -139,7 +131,7 @@ def welch_without_unit_norm() -> tuple[Evidence, Evidence]:
     )
 
 
-def the_trap() -> tuple[Evidence, Evidence]:
+def the_trap(plant: Plant) -> tuple[Evidence, Evidence]:
     """The shortcut is right while each key lies in the span of the others, and wrong beyond: n = 6 items, d = 8."""
 
     def check(items: int, dim: int) -> Evidence:
@@ -153,7 +145,7 @@ def the_trap() -> tuple[Evidence, Evidence]:
     return check(20, 8), check(6, 8)
 
 
-def asymptotic_formula_claimed_as_the_mean() -> tuple[Evidence, Evidence]:
+def asymptotic_formula_claimed_as_the_mean(plant: Plant) -> tuple[Evidence, Evidence]:
     keys = draws(1000, 30, 12)
     mean = (1 / probes.leverage(keys) - 1).numpy().mean(-1)
     symbols = {"n_items": 30, "dim": 12}
@@ -163,7 +155,7 @@ def asymptotic_formula_claimed_as_the_mean() -> tuple[Evidence, Evidence]:
     )
 
 
-def mean_claimed_of_every_draw() -> tuple[Evidence, Evidence]:
+def mean_claimed_of_every_draw(plant: Plant) -> tuple[Evidence, Evidence]:
     keys = draws(1000, 30, 12)
     mean = (1 / probes.leverage(keys) - 1).numpy().mean(-1)
     relation = sp.Eq(expected_optimal, (n_items - dim) / (dim - 2))
@@ -177,7 +169,7 @@ def _beta(first: sp.Expr, second: sp.Expr) -> sp.Basic:
     return sp.Eq(leverage_cdf, sp.betainc_regularized(first, second, 0, x))
 
 
-def wrong_beta_parameters() -> tuple[Evidence, Evidence]:
+def wrong_beta_parameters(plant: Plant) -> tuple[Evidence, Evidence]:
     """At the sizes and with the draws of the notebook's fast profile."""
     sizes = {"n_items": [40, 40, 80], "dim": [8, 16, 8]}
     first = [probes.leverage(draws(4000, n, d))[:, 0].numpy() for n, d in zip(*sizes.values(), strict=True)]
@@ -185,13 +177,13 @@ def wrong_beta_parameters() -> tuple[Evidence, Evidence]:
     return tuple(plant(relation, Kind.LAW, np.stack(first), **sizes) for relation in (true, false))
 
 
-def beta_law_without_gaussian_keys() -> tuple[Evidence, Evidence]:
+def beta_law_without_gaussian_keys(plant: Plant) -> tuple[Evidence, Evidence]:
     law = registered("random-keys")
     samples = [probes.leverage(draws(6000, 8, 3, family=f))[:, 0].numpy() for f in (make.gaussian, make.unit)]
     return tuple(law.check(sample, "leverage-law", n_items=8, dim=3) for sample in samples)
 
 
-def too_small_a_probability() -> tuple[Evidence, Evidence]:
+def too_small_a_probability(plant: Plant) -> tuple[Evidence, Evidence]:
     blast = overlaps(draws(3000, 24, 8, family=make.unit))[:, 0].sum(-1)
     bound = sp.Le(blast_radius, sp.Rational(3, 2) * (n_items - 1) / dim)
     rate = float((blast > 1.5 * 23 / 8).mean())
@@ -203,7 +195,7 @@ def too_small_a_probability() -> tuple[Evidence, Evidence]:
     )
 
 
-def wrong_rate() -> tuple[Evidence, Evidence]:
+def wrong_rate(plant: Plant) -> tuple[Evidence, Evidence]:
     sizes = (12, 16, 20, 26, 32, 42, 54, 70, 90)
     mean = [float((1 / probes.leverage(draws(60000 // d**2 + 40, 3 * d, d)) - 1).mean()) for d in sizes]
     relation = sp.Eq(mean_collateral, compression - 1)
@@ -213,7 +205,7 @@ def wrong_rate() -> tuple[Evidence, Evidence]:
     )
 
 
-def blast_radius_taken_for_dimensionality() -> tuple[Evidence, Evidence]:
+def blast_radius_taken_for_dimensionality(plant: Plant) -> tuple[Evidence, Evidence]:
     """Feature dimensionality without its norms: right for unit keys only."""
     unnormed = sp.Symbol("unnormed", positive=True)
 
@@ -225,7 +217,7 @@ def blast_radius_taken_for_dimensionality() -> tuple[Evidence, Evidence]:
     return check(make.unit(24, 8, generator=rng())), check(make.gaussian(24, 8, generator=rng()))
 
 
-def local_writes_taken_for_optimal() -> tuple[Evidence, Evidence]:
+def local_writes_taken_for_optimal(plant: Plant) -> tuple[Evidence, Evidence]:
     """D = leverage holds in a tight frame, and nowhere but at eigenvectors of M."""
 
     def check(keys: torch.Tensor) -> Evidence:
@@ -235,7 +227,7 @@ def local_writes_taken_for_optimal() -> tuple[Evidence, Evidence]:
     return check(make.harmonic_frame(24, 8)), check(make.gaussian(24, 8, generator=rng()))
 
 
-def local_writes_that_spend_the_rank() -> tuple[Evidence, Evidence]:
+def local_writes_that_spend_the_rank(plant: Plant) -> tuple[Evidence, Evidence]:
     """Local writes spend all of the rank in a tight frame, not of anisotropic keys."""
 
     def check(keys: torch.Tensor) -> Evidence:
@@ -244,7 +236,7 @@ def local_writes_that_spend_the_rank() -> tuple[Evidence, Evidence]:
     return check(make.harmonic_frame(24, 8)), check(make.anisotropic(24, 8, 100.0, generator=rng()))
 
 
-def local_writes_at_the_bound() -> tuple[Evidence, Evidence]:
+def local_writes_at_the_bound(plant: Plant) -> tuple[Evidence, Evidence]:
     def check(keys: torch.Tensor) -> Evidence:
         mean = written(keys, "local").mean()
         return plant(sp.Le(mean_collateral, n_keys / rank - 1), Kind.EXACT, mean, n_keys=24, rank=8)
@@ -252,7 +244,7 @@ def local_writes_at_the_bound() -> tuple[Evidence, Evidence]:
     return check(make.harmonic_frame(24, 8)), check(make.unit(24, 8, generator=rng()))
 
 
-def one_item_too_many_of_its_own() -> tuple[Evidence, Evidence]:
+def one_item_too_many_of_its_own(plant: Plant) -> tuple[Evidence, Evidence]:
     """Water filled to a level that is too low: the bound is then above what the best code pays."""
     p = 20 * allocation.zipf(20, 1.0)
     best = allocation.allocate(p * p, 5)
@@ -266,7 +258,7 @@ def one_item_too_many_of_its_own() -> tuple[Evidence, Evidence]:
     return check(best.dedicated), check(best.dedicated + 1)
 
 
-def copies_have_leverage_one() -> tuple[Evidence, Evidence]:
+def copies_have_leverage_one(plant: Plant) -> tuple[Evidence, Evidence]:
     measured = probes.leverage(make.duplicated(24, 6, 3, generator=rng())).numpy()
     return (
         plant(sp.Le(leverage, 1 / copies), Kind.EXACT, measured, copies=3),
@@ -274,7 +266,7 @@ def copies_have_leverage_one() -> tuple[Evidence, Evidence]:
     )
 
 
-def zero_keys_counted() -> tuple[Evidence, Evidence]:
+def zero_keys_counted(plant: Plant) -> tuple[Evidence, Evidence]:
     keys = torch.cat((make.harmonic_frame(12, 4), torch.zeros(4, 4, dtype=make.DTYPE)))
     mean = written(keys, "optimal")[probes.nonzero_keys(keys)].mean()
     return (
@@ -283,7 +275,7 @@ def zero_keys_counted() -> tuple[Evidence, Evidence]:
     )
 
 
-def equality_without_equal_leverage() -> tuple[Evidence, Evidence]:
+def equality_without_equal_leverage(plant: Plant) -> tuple[Evidence, Evidence]:
     """Keys (1, 0), (0, 1/sqrt 2), (0, 1/sqrt 2) are a tight frame, of unequal norms: mean collateral 2/3, not 1/2."""
     unequal = torch.tensor([[1, 0], [0, 0.5**0.5], [0, 0.5**0.5]], dtype=make.DTYPE)
     means = [written(keys, "optimal").mean() for keys in (make.harmonic_frame(3, 2), unequal)]
@@ -291,7 +283,7 @@ def equality_without_equal_leverage() -> tuple[Evidence, Evidence]:
     return tuple(registered("writability-budget").check(m, "equality", n_keys=3, rank=2) for m in means)
 
 
-def one_false_cell_among_many() -> tuple[Evidence, Evidence]:
+def one_false_cell_among_many(plant: Plant) -> tuple[Evidence, Evidence]:
     mean = np.stack([overlaps(draws(2000, n, 8, family=make.unit)).sum(-1).mean(-1) for n in range(10, 20)])
     claimed = np.arange(10, 20)
     wrong = np.where(claimed == 17, 18, claimed)
@@ -311,8 +303,8 @@ PLANTED = (
 
 
 @pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.__name__)
-def test_a_planted_false_claim_is_refuted(planted: Callable[[], tuple[Evidence, Evidence]]) -> None:
-    true, false = planted()
+def test_a_planted_false_claim_is_refuted(planted: Callable[[Plant], tuple[Evidence, Evidence]], plant: Plant) -> None:
+    true, false = planted(plant)
     assert false.verdict is Verdict.REFUTED, false.reason
     assert false.violations > 0
     assert true.verdict is Verdict.SUPPORTED, true.reason
@@ -356,7 +348,7 @@ def test_true_claims_are_refuted_at_no_more_than_the_stated_level(
     assert stats.binomtest(alarms, SEEDS, 1 - confidence, alternative="greater").pvalue > 1e-3, f"{alarms} of {SEEDS}"
 
 
-def test_the_interval_of_a_mean_is_not_too_wide_either() -> None:
+def test_the_interval_of_a_mean_is_not_too_wide_either(plant: Plant) -> None:
     """An interval that never misses has no power."""
     claim, level = sp.Eq(expected_local, (n_items - 1) / dim), 0.7
 
@@ -368,7 +360,7 @@ def test_the_interval_of_a_mean_is_not_too_wide_either() -> None:
     assert stats.binomtest(alarms, SEEDS, 1 - level).pvalue > 1e-3, f"{alarms} of {SEEDS}"
 
 
-def test_this_many_seeds_would_see_a_wrong_interval() -> None:
+def test_this_many_seeds_would_see_a_wrong_interval(plant: Plant) -> None:
     """Trials counted twice make an interval too narrow by the root of two: it misses 24 % of the time, not 10 %."""
 
     def twice(seed: int, confidence: float) -> Evidence:
