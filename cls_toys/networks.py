@@ -115,3 +115,48 @@ def fit(
         if progress is not None:
             progress(epoch + 1)
     return losses
+
+
+def regress(
+    network: nn.Module, inputs: Float[Tensor, "items inputs"], targets: Float[Tensor, "items outputs"], steps: int = 300
+) -> float:
+    r"""Train the network in place to give the targets, by L-BFGS on all items at once, and return its last loss.
+
+    .. math:: L = \frac{1}{n o} \sum_i \|f(x_i) - y_i\|^2
+
+    Nothing is random. Raises ``ValueError`` on targets of another shape than the outputs, and on ``steps < 1``.
+    """
+    with torch.no_grad():
+        shape = network(inputs).shape
+    if targets.shape != shape or steps < 1:
+        raise ValueError(
+            f"targets {tuple(targets.shape)}, steps={steps}: give targets of shape {tuple(shape)} and at least one step"
+        )
+    optimiser = torch.optim.LBFGS(
+        network.parameters(),
+        max_iter=steps,
+        tolerance_grad=1e-12,
+        tolerance_change=1e-14,
+        line_search_fn="strong_wolfe",
+    )
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        each = nn.functional.mse_loss(network(inputs), targets)
+        each.backward()
+        return each
+
+    optimiser.step(loss)
+    return float(nn.functional.mse_loss(network(inputs), targets).detach())
+
+
+class Autoencoder(nn.Module):
+    r"""The linear autoencoder :math:`x \mapsto W^\top W x` with hidden x features weights, which rotations leave as it is."""
+
+    def __init__(self, weight: Float[Tensor, "hidden features"]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The outputs, one a feature."""
+        return inputs @ self.weight.T @ self.weight

@@ -170,6 +170,354 @@ shared_use = define("shared_use", "A", "sum of the uses of the items that share 
 total_root = define("total_root", r"R_{\mathrm{all}}", "sum of the roots of use over all items", positive=True)
 total_use = define("total_use", r"A_{\mathrm{all}}", "sum of the uses of all items", positive=True)
 
+# Networks to first order, and finite writes
+tangent_rank = define(
+    "tangent_rank", "r_J", "rank of the tangent features of all outputs of all items", integer=True, nonnegative=True
+)
+n_hidden = define(
+    "n_hidden", "n_h", "number of positively homogeneous (ReLU) hidden units", integer=True, nonnegative=True
+)
+n_features = define("n_features", "n_x", "number of features of an autoencoder", integer=True, positive=True)
+weight_rank = define("weight_rank", "r_W", "rank of an autoencoder's weights", integer=True, positive=True)
+exact_hit = define(
+    "exact_hit",
+    r"\bar{c}^{\,\mathrm{exact}}",
+    "mean collateral of the least write that gives all outputs of an item a random value, over the items",
+)
+sum_best = define(
+    "sum_best", r"\sum_i \max w_i", "total over the items of the writability of the output that is easiest to write"
+)
+step_share = define("step_share", r"\sum_i D_i / r_J", "share of the writability budget that one gradient step spends")
+hit_inverse = define("hit_inverse", "1/h_i", "inverse of the change that a write makes at its item", positive=True)
+off_tangent = define(
+    "off_tangent",
+    r"\kappa^\perp_i",
+    "off-tangent fraction: share of the length of a write's change that no first-order write can make, in [0, 1]",
+    nonnegative=True,
+)
+norm_off_tangent = define(
+    "norm_off_tangent",
+    r"\|\kappa^\perp\|_2",
+    "root of the sum over the items of the squared off-tangent fractions",
+    nonnegative=True,
+)
+root_writability = define("root_writability", r"\sqrt{w_i}", "root of the writability of item i")
+curvature = define("curvature", r"\beta", "bound on the curvature of a network's outputs", nonnegative=True)
+write_norm = define("write_norm", r"\|\delta\|", "length of the change of all parameters", nonnegative=True)
+change_norm = define(
+    "change_norm",
+    r"\|\Delta^{(i)}\|",
+    "length of the change that the write at item i makes of all outputs",
+    positive=True,
+)
+
+# Thresholds, margins, sparse activity
+threshold = define("threshold", r"\tau", "threshold or margin: what stays below it has no effect", positive=True)
+n_active = define("n_active", "k", "number of other items that are active at once", integer=True, positive=True)
+activity = define("activity", "p", "activity: probability that an item is active", positive=True)
+interference = define(
+    "interference", r"|\zeta_i|", "size of the interference at item i: what the active items add up to there"
+)
+exceedance = define(
+    "exceedance", r"\Pr(|\zeta_i| > \tau)", "probability that the interference at item i exceeds the threshold"
+)
+mean_square = define("mean_square", r"\mathbb{E}\,\zeta_i^2", "mean squared interference at item i")
+mean_excess = define(
+    "mean_excess", r"\mathbb{E}\,(\zeta_i - \tau)_+^2", "mean squared excess of the interference over the threshold"
+)
+items_mean_square = define(
+    "items_mean_square", r"\frac{1}{n}\sum_i \mathbb{E}\,\zeta_i^2", "mean squared interference, over all items"
+)
+outside_mean_square = define(
+    "outside_mean_square",
+    r"\mathbb{E}\,\overline{\zeta^2}",
+    "mean squared interference at the items that are not written",
+)
+overlap_sum = define("overlap_sum", "U_i", "sum of the overlaps of unit key i with all others, with their signs")
+max_coherence = define(
+    "max_coherence", r"\max_{i \neq j} \langle k_i, k_j\rangle", "largest overlap of two unit keys, with its sign"
+)
+feature_rank = define(
+    "feature_rank", r"r_{\mathrm{f}}", "rank of the features that a memory reads linearly", integer=True, positive=True
+)
+degree = define("degree", "q", "degree of a polynomial of the keys", integer=True, positive=True)
+expected_thresholded = define(
+    "expected_thresholded",
+    r"\mathbb{E}\,c_i^{\tau}",
+    "expected collateral in a thresholded memory over random unit keys",
+)
+n_flipped = define("n_flipped", "F_i", "number of items that one write at item i flips")
+mean_flipped = define("mean_flipped", r"\frac{1}{n}\sum_i F_i", "mean number of items that one write flips")
+expected_flipped = define(
+    "expected_flipped", r"\mathbb{E}\,F_i", "expected number of items that one write flips, over random unit keys"
+)
+expected_flips = define("expected_flips", r"\mathbb{E}\,F", "expected number of items that writes at other items flip")
+tolerated_flips = define("tolerated_flips", "F_0", "number of flipped items that is tolerated", positive=True)
+
+# Where to write: importance of parameters, projection, importance of units
+old_curvature = define(
+    "old_curvature", "h_A", "curvature of the old task's loss along its stiff direction", positive=True
+)
+new_curvature = define("new_curvature", "h_B", "curvature of the new task's loss along its coordinate", positive=True)
+new_target = define("new_target", "c", "where the new task wants its coordinate, from the old optimum", positive=True)
+axis_share = define(
+    "axis_share",
+    "u_1^2",
+    "share of the old task's stiff direction that lies along the new task's coordinate, in (0, 1]",
+    positive=True,
+)
+flat_curvature = define(
+    "flat_curvature", "h_0", "curvature of a loss along its flat directions, beside the stiff one", positive=True
+)
+penalty_strength = define(
+    "penalty_strength", r"\lambda_F", "strength of a quadratic penalty on leaving the old optimum", positive=True
+)
+best_strength = define("best_strength", r"\lambda_F^*", "strength of the penalty at which the total loss is least")
+total_loss = define("total_loss", "L", "loss of old and new task together, with a diagonal penalty")
+full_loss = define("full_loss", r"L_{\mathrm{full}}", "loss of old and new task together, with the full penalty")
+best_loss = define("best_loss", "L^*", "loss of old and new task together at the best strength of a diagonal penalty")
+undercharge = define(
+    "undercharge",
+    r"\max_x \frac{x^\top \mathcal{H} x}{x^\top \operatorname{diag}(\mathcal{H}) x}",
+    "undercharge: curvature over what its diagonal charges, in the worst direction",
+)
+overcharge = define(
+    "overcharge",
+    r"\max_x \frac{x^\top \operatorname{diag}(\mathcal{H}) x}{x^\top \mathcal{H} x}",
+    "overcharge: what the diagonal of a curvature charges over the curvature, in the worst direction",
+)
+task_rank = define("task_rank", "r_T", "dimensions that the inputs of one task span", integer=True, positive=True)
+task_place = define("task_place", "q", "place of a task in the stream, from 1", integer=True, positive=True)
+lost_dims = define("lost_dims", r"r^{\times}", "dimensions of a task's targets that no harmless write reaches")
+counted_lost = define(
+    "counted_lost",
+    r"r^{\times}_{\mathrm{rel}}",
+    "dimensions of a task's targets that a relative tolerance counts as out of reach",
+)
+unfitted = define(
+    "unfitted",
+    r"\mathbb{E}\,\|y_q^{\times}\|^2",
+    "expected share of the squared length of a task's target that is left unfitted",
+)
+retained = define(
+    "retained",
+    r"\mathbb{E}\,\|x_q^{\circ}\|^2",
+    "expected share of the squared length of an input outside the protected span",
+)
+write_energy = define(
+    "write_energy",
+    r"\mathbb{E}\,\|\delta_q\|^2",
+    "expected squared length of the least harmless write, per squared length of its target",
+)
+old_change = define("old_change", r"\max_j |\Delta y_j|", "change of an old output, relative to write and input")
+silenced_agreement = define(
+    "silenced_agreement",
+    r"\mathrm{corr}_0",
+    "rank correlation: a unit's mean activity with the damage of silencing it",
+)
+held_agreement = define(
+    "held_agreement",
+    r"\mathrm{corr}_{\bar h}",
+    "rank correlation: a unit's mean activity with the damage of holding it at its mean",
+)
+agreement_gap = define(
+    "agreement_gap",
+    r"\mathrm{corr}_0 - \mathrm{corr}_{\bar h}",
+    "gap between the rank correlations with the damage of silencing a unit and of holding it at its mean",
+)
+
+# What pruning costs
+clean_cost = define("clean_cost", r"\Delta_{\mathrm{clean}}", "accuracy that pruning costs on clean inputs")
+noise_excess = define(
+    "noise_excess",
+    r"\Delta_{\mathrm{noise}} - \Delta_{\mathrm{clean}}",
+    "accuracy that pruning costs under input noise, beyond what it costs on clean inputs",
+)
+relative_excess = define(
+    "relative_excess",
+    r"\Delta_{\mathrm{relative}} - \Delta_{\mathrm{clean}}",
+    "accuracy that pruning costs under weight noise relative to the surviving weights, beyond the clean cost",
+)
+absolute_excess = define(
+    "absolute_excess",
+    r"\Delta_{\mathrm{absolute}} - \Delta_{\mathrm{clean}}",
+    "accuracy that pruning costs under weight noise of an absolute scale, beyond the clean cost",
+)
+distance_ratio = define(
+    "distance_ratio",
+    r"m_{\mathrm{pruned}} / m",
+    "distance of a test item to the decision boundary to first order, pruned over unpruned",
+)
+
+# Batches, writes that may miss, ridges, protected items, restricted writes
+batch_size = define("batch_size", "m", "number of items written at once, exactly", integer=True, positive=True)
+batch_collateral = define(
+    "batch_collateral",
+    "c_S",
+    "collateral of a batch: squared change of the items outside, per squared change of those inside",
+)
+mean_batch = define("mean_batch", r"\bar{c}_m", "mean over all batches of m items of their least collateral")
+expected_batch = define("expected_batch", r"\mathbb{E}\,c_S", "expected least collateral of a batch over random keys")
+batch_inverse = define(
+    "batch_inverse",
+    r"\frac{\operatorname{tr}(Y L_S^{-1} Y^\top)}{\|Y\|^2}",
+    "least squared change of all items for each unit that a batch is asked to change, values Y and block L_S of the hat matrix",
+    positive=True,
+)
+mean_single = define(
+    "mean_single",
+    r"\frac{1}{m}\sum_{i \in S} c_i^*",
+    "mean of the least collaterals of the items of a batch, each written by itself",
+    nonnegative=True,
+)
+sum_spared = define(
+    "sum_spared",
+    r"\sum_{i \notin C} w_{i|C}",
+    "total of the largest writabilities of the other items where the companions C must stay as they are",
+)
+miss = define(
+    "miss", r"\varepsilon", "miss: squared error of a write at its item, per squared request", nonnegative=True
+)
+requested_collateral = define(
+    "requested_collateral", r"\chi_i", "collateral of a write at item i per squared request, not per squared change"
+)
+mean_requested = define("mean_requested", r"\bar{\chi}", "mean over the items of the collateral per squared request")
+excess = define(
+    "excess", r"\chi^+", "what a write moves the other items beyond the least, per squared request", nonnegative=True
+)
+hit = define("hit", "f_i", "fraction of a request that its write carries out")
+miss_price = define("miss_price", r"\omega", "price of a miss in units of collateral", positive=True)
+ridge_leverage = define(
+    "ridge_leverage", r"\ell_i(\mu)", "leverage of item i beside a ridge, at most its leverage", positive=True
+)
+ridge_collateral = define(
+    "ridge_collateral", r"c_i^\mu", "cost of a write at item i: its collateral and the ridge's charge, per squared hit"
+)
+ridge_writability = define("ridge_writability", r"w_i^\mu", "share 1/(1 + cost) of a write at item i, ridge included")
+sum_ridge = define("sum_ridge", r"\sum_i w_i^\mu", "total over the items of their shares, ridge included")
+mean_ridge = define("mean_ridge", r"\bar{c}^{\,\mu}", "mean cost of a write, ridge included")
+n_protected = define(
+    "n_protected",
+    "b",
+    "size of the buffer: how many of the other items a write knows and protects",
+    integer=True,
+    nonnegative=True,
+)
+expected_protected = define(
+    "expected_protected",
+    r"\mathbb{E}\,c(b)",
+    "expected collateral on all others of a write that spares a buffer of b items as far as can be",
+)
+expected_rise = define(
+    "expected_rise",
+    r"\mathbb{E}\,[c(b) - c(0)]",
+    "expected rise of the collateral over protecting nothing, by protecting b items",
+)
+expected_ridge = define(
+    "expected_ridge",
+    r"\mathbb{E}\,c^\mu(b)",
+    "expected collateral on all others of a write that knows b items and has a ridge for the rest",
+)
+expected_step = define(
+    "expected_step",
+    r"\mathbb{E}\,[c^\mu(b') - c^\mu(b)]",
+    "expected change of the collateral under the ridge as the buffer grows from b to b'",
+)
+subspace_dim = define(
+    "subspace_dim", "d_U", "dimension of the subspace that holds all rows of a write", integer=True, positive=True
+)
+restricted_leverage = define(
+    "restricted_leverage", r"\ell_i^U", "leverage of item i for writes whose rows lie in a subspace U", nonnegative=True
+)
+restricted_writability = define(
+    "restricted_writability", r"w_i^U", "writability of a write at item i whose rows lie in a subspace U"
+)
+sum_restricted = define(
+    "sum_restricted", r"\sum_i w_i^U", "total writability over all items, of writes whose rows lie in a subspace U"
+)
+
+# Replay, and the time it takes
+replay_time = define(
+    "replay_time", "t", "how long has been replayed: time of gradient flow, or number of steps", positive=True
+)
+step_size = define("step_size", r"\eta_{\mathrm{step}}", "step of gradient descent", positive=True)
+least_eigenvalue = define(
+    "least_eigenvalue", r"g_{\min}", "least nonzero eigenvalue of the keys' Gram matrix G", positive=True
+)
+largest_eigenvalue = define(
+    "largest_eigenvalue", r"g_{\max}", "largest eigenvalue of the keys' Gram matrix G", positive=True
+)
+replayed = define("replayed", "w_i(t)", "writability of item i after replay for time t", positive=True)
+replayed_later = define("replayed_later", "w_i(t')", "writability of item i after longer replay, t' > t")
+refitted = define("refitted", r"w_i(\infty)", "writability of item i after a new least-squares fit of all items")
+trained_alone = define(
+    "trained_alone", r"w_i^{\mathrm{alone}}(t)", "writability of item i after training on item i alone"
+)
+network_replayed = define(
+    "network_replayed", r"w_i^{\mathrm{net}}(t)", "writability of item i in a network that replays all items"
+)
+inverse_move = define(
+    "inverse_move", r"1/\delta_i", "inverse of the amount by which the label of item i is moved", positive=True
+)
+expected_error = define(
+    "expected_error", r"\mathbb{E}\,\|e_t\|^2", "expected squared error of the weights after t random replays"
+)
+initial_error = define(
+    "initial_error",
+    r"\|e_0\|^2",
+    "squared error of the weights before replay: squared norm of the least exact write of item i, by 1",
+    positive=True,
+)
+error_moment = define_matrix("error_moment", r"\Sigma_t", "second moment of the error of the weights", dim, dim)
+error_trace = define(
+    "error_trace", r"\operatorname{tr}\Sigma_t", "trace of the error's second moment, by its exact recursion"
+)
+expected_residual = define(
+    "expected_residual",
+    r"\mathbb{E}\,\|K^\top e_t\|^2",
+    "expected squared residual of all items, the written one included, after t random replays",
+)
+mean_residual = define(
+    "mean_residual",
+    r"\|K^\top\, \mathbb{E}\,e_t\|^2",
+    "squared residual of the mean path: of gradient descent on all items with step 1/n",
+    positive=True,
+)
+inverse_gram = define(
+    "inverse_gram", r"(G^{-1})_{ii}", "diagonal entry of the inverse Gram matrix, at least 1 for unit keys", positive=True
+)
+expected_inverse_gram = define(
+    "expected_inverse_gram", r"\mathbb{E}\,(G^{-1})_{ii}", "its expectation over random unit keys"
+)
+slow_share = define(
+    "slow_share",
+    r"\langle e_i, u_{\min}\rangle^2",
+    "squared component of item i along the eigenvector of the least eigenvalue of G",
+    positive=True,
+)
+residual_goal = define(
+    "residual_goal", r"\eta", "residual at which replay may stop, where 1 is the residual before it", positive=True
+)
+steps_needed = define(
+    "steps_needed", r"t_\eta", "first number of random replays at which the expected residual is at most the goal"
+)
+epochs = define("epochs", r"t_\eta / n", "epochs of random replay until the expected residual is at most the goal")
+reference_load = define("reference_load", r"\alpha_0", "a load below the others, to compare them with", positive=True)
+reference_epochs = define(
+    "reference_epochs", r"t_\eta^{(0)} / n", "epochs to the same residual at the reference load", positive=True
+)
+gram_determinant = define(
+    "gram_determinant", r"\det G", "determinant of the keys' Gram matrix, in (0, 1] for independent unit keys", positive=True
+)
+sweep_factor = define(
+    "sweep_factor", r"\|e_n\|^2 / \|e_0\|^2", "squared error of the weights after one sweep over that before it"
+)
+noise_floor = define(
+    "noise_floor",
+    r"\mathbb{E}\,\|\varepsilon_\infty\|^2",
+    "expected squared residual of all items at which random replay stays",
+)
+
 # Matrices: keys are columns in the mathematics and rows in the code
 K = define_matrix("K", "K", "key matrix, one column an item (the code stores one row an item)", dim, n_items)
 M = define_matrix("M", "M", "second moment of the keys, K times its transpose", dim, dim)
