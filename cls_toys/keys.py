@@ -67,3 +67,12 @@ def harmonic_frame(items: int, dim: int) -> Float[Tensor, "items dim"]:
     if dim % 2:  # the constant completes an odd number of columns
         columns.append(torch.full((items, 1), math.sqrt(0.5), dtype=DTYPE))
     return torch.cat(columns, dim=1) * math.sqrt(2 / dim)
+
+
+def sparse_binary(items: int, dim: int, active: int, *, generator: Generator) -> Float[Tensor, "items dim"]:
+    """Keys of zeros and ones with exactly ``active`` ones each, at random places."""
+    _check(items, dim)
+    if not 1 <= active <= dim:
+        raise ValueError(f"active={active}: a sparse key needs between 1 and dim={dim} ones")
+    places = torch.rand(items, dim, generator=generator, dtype=DTYPE).topk(active, dim=-1).indices
+    return torch.zeros(items, dim, dtype=DTYPE).scatter(-1, places, 1.0)
