@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
-from cls_toys import budget, probes
+from cls_toys import allocation, budget, probes
 
 # M = [[2, 1], [1, 2]], eigenvalues 3 and 1; the zero key, item 1, does not count.
 BY_HAND = torch.tensor([[1, 0], [0, 0], [0, 1], [1, 1]]).double()
@@ -192,3 +192,13 @@ def test_the_spend_of_many_real_sized_keys_never_exceeds_the_leverage() -> None:
     assert (table["writability"] <= table["leverage"] + 1e-9).all()
     optimal = table.filter(pl.col("rule") == "optimal")
     assert optimal["writability"].sum() == pytest.approx(int(probes.rank(keys)), rel=1e-8)
+
+
+@pytest.mark.parametrize(("items", "dim"), [(13, 5), (9, 4), (20, 7)])
+def test_a_search_over_keys_ends_on_the_bound_and_never_below(items: int, dim: int) -> None:
+    """The specification's falsification search: 1.6, 1.25 and 1.857142857."""
+    everyone = torch.ones(items).double()
+    found = allocation.search(everyone, everyone, dim, starts=5, generator=rng())
+    mean = (1 / probes.leverage(found) - 1).mean(-1)
+    assert (mean >= (items / dim - 1) * (1 - 1e-12)).all()
+    assert float(mean.min()) == pytest.approx(items / dim - 1, rel=1e-9)
