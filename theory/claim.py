@@ -200,9 +200,10 @@ class Claim:
             if lacking := _outside(symbol, arrays.get(symbol.name)):
                 return replace(draft, reason=f"{symbol.name} = {_summary(arrays[symbol.name])} is not {lacking}")
         for hypothesis in hypotheses:
-            names = sorted(s.name for s in hypothesis.predicate.free_symbols)
-            if names and not np.all(_numeric(hypothesis.predicate, tuple(names))(*(arrays[name] for name in names))):
-                return replace(draft, reason=f"a hypothesis fails: {hypothesis.text}")
+            for predicate in sp.And.make_args(hypothesis.predicate):  # one by one: their symbols may differ in shape
+                names = sorted(s.name for s in predicate.free_symbols)
+                if names and not np.all(_numeric(predicate, tuple(names))(*(arrays[name] for name in names))):
+                    return replace(draft, reason=f"a hypothesis fails: {hypothesis.text}")
         if chosen.kind is ev.Kind.LAW:
             names = [name for name in chosen.symbols if name != "x"]
             cdf = _numeric(chosen.relation.rhs, ("x", *names))

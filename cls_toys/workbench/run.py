@@ -205,6 +205,7 @@ def _execute(job: Job, folder: Path, progress: bool) -> str:
         executed = papermill.execute_notebook(
             node, output, parameters=job.parameters, engine_name=engine.NAME, kernel_name="python3",
             language="python", progress_bar=progress, environment=KERNEL,
+            request_save_on_cell_execute=False,  # the whole file after every cell takes seconds and is of use to nobody
             resources={"metadata": {"path": str(job.notebook.parent)}},  # where JupyterLab starts its kernel, too
         )  # fmt: skip
     except PapermillExecutionError as error:

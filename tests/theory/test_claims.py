@@ -187,3 +187,13 @@ def test_a_broken_module_of_claims_is_named(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_hypothesis_needs_no_predicate() -> None:
     assert Hypothesis("Words only.").predicate == sp.true
+
+
+def test_the_parts_of_a_hypothesis_may_differ_in_shape() -> None:
+    a, n = sp.symbols("a n", positive=True)
+    within = Hypothesis("Both exceed 1.", sp.And(a > 1, n > 1))
+    claim = Claim("c", "", "", (within,), (Statement("s", sp.Le(a, n), Kind.EXACT, ""),), None, (), ())
+    measured = np.array([1.5, 1.2])
+    assert claim.check(measured, a=2.0, n=np.array([3.0, 4.0])).verdict is Verdict.SUPPORTED
+    assert claim.check(measured, a=2.0, n=np.array([3.0, 0.5])).verdict is Verdict.NOT_APPLICABLE
+    assert claim.check(measured, a=0.5, n=np.array([3.0, 4.0])).verdict is Verdict.NOT_APPLICABLE
