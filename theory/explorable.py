@@ -87,7 +87,7 @@ def slider_chart(
         base = base.transform_filter(vega_expression(where, x))
     ticks = alt.Axis(format="d", tickMinStep=1) if x.is_integer else alt.Undefined
     x_axis = alt.X(f"{x.name}:Q", title=_axis(x), scale=alt.Scale(domain=[start, stop]), axis=ticks)
-    y_axis = alt.Y("bound:Q", title=_axis(relation.lhs), scale=y_scale)
+    y_axis = alt.Y("bound:Q", title=_axis(relation.lhs), scale=y_scale, stack=None)  # stacked, y2 would be ignored
     line = base.mark_line(strokeWidth=2.5, clip=True).encode(x=x_axis, y=y_axis)
     layers = [line]
     if not isinstance(relation, sp.Eq):

@@ -219,7 +219,7 @@ interference = define(
     "interference", r"|\zeta_i|", "size of the interference at item i: what the active items add up to there"
 )
 exceedance = define(
-    "exceedance", r"\Pr(|\zeta_i| > \tau)", "probability that the interference at item i exceeds the threshold"
+    "exceedance", r"\Pr(|\zeta_i| > \tau)", "probability to exceed the threshold: of the interference at item i"
 )
 mean_square = define("mean_square", r"\mathbb{E}\,\zeta_i^2", "mean squared interference at item i")
 mean_excess = define(
@@ -231,7 +231,7 @@ items_mean_square = define(
 outside_mean_square = define(
     "outside_mean_square",
     r"\mathbb{E}\,\overline{\zeta^2}",
-    "mean squared interference at the items that are not written",
+    "mean squared interference: at the items that are not written, expected over sets and signs",
 )
 overlap_sum = define("overlap_sum", "U_i", "sum of the overlaps of unit key i with all others, with their signs")
 max_coherence = define(
@@ -287,7 +287,7 @@ overcharge = define(
     "overcharge: what the diagonal of a curvature charges over the curvature, in the worst direction",
 )
 task_rank = define("task_rank", "r_T", "dimensions that the inputs of one task span", integer=True, positive=True)
-task_place = define("task_place", "q", "place of a task in the stream, from 1", integer=True, positive=True)
+task_place = define("task_place", "i_T", "place of a task in the stream, from 1", integer=True, positive=True)
 lost_dims = define("lost_dims", r"r^{\times}", "dimensions of a task's targets that no harmless write reaches")
 counted_lost = define(
     "counted_lost",
@@ -296,18 +296,18 @@ counted_lost = define(
 )
 unfitted = define(
     "unfitted",
-    r"\mathbb{E}\,\|y_q^{\times}\|^2",
-    "expected share of the squared length of a task's target that is left unfitted",
+    r"\mathbb{E}\,\|y_T^{\times}\|^2",
+    "unfitted share of a task's target: of its squared length, expected",
 )
 retained = define(
     "retained",
-    r"\mathbb{E}\,\|x_q^{\circ}\|^2",
-    "expected share of the squared length of an input outside the protected span",
+    r"\mathbb{E}\,\|x_T^{\circ}\|^2",
+    "retained share of an input: of its squared length, expected, outside the protected span",
 )
 write_energy = define(
     "write_energy",
-    r"\mathbb{E}\,\|\delta_q\|^2",
-    "expected squared length of the least harmless write, per squared length of its target",
+    r"\mathbb{E}\,\|\delta_T\|^2",
+    "squared length of the least harmless write: expected, for a target of unit length",
 )
 old_change = define("old_change", r"\max_j |\Delta y_j|", "change of an old output, relative to write and input")
 silenced_agreement = define(
@@ -345,8 +345,13 @@ absolute_excess = define(
 )
 distance_ratio = define(
     "distance_ratio",
-    r"m_{\mathrm{pruned}} / m",
-    "distance of a test item to the decision boundary to first order, pruned over unpruned",
+    r"\mathrm{dist}_{\mathrm{pruned}} / \mathrm{dist}",
+    "distance of a test item from the decision boundary to first order, pruned over unpruned",
+)
+normalised_ratio = define(
+    "normalised_ratio",
+    r"\mathrm{margin}_{\mathrm{pruned}} / \mathrm{margin}",
+    "margin of a test item's outputs over the length of the outputs, pruned over unpruned",
 )
 
 # Batches, writes that may miss, ridges, protected items, restricted writes
@@ -356,7 +361,9 @@ batch_collateral = define(
     "c_S",
     "collateral of a batch: squared change of the items outside, per squared change of those inside",
 )
-mean_batch = define("mean_batch", r"\bar{c}_m", "mean over all batches of m items of their least collateral")
+mean_batch = define(
+    "mean_batch", r"\bar{c}_m", "mean collateral of a batch: the least, averaged over all batches of m items"
+)
 expected_batch = define("expected_batch", r"\mathbb{E}\,c_S", "expected least collateral of a batch over random keys")
 batch_inverse = define(
     "batch_inverse",
@@ -406,7 +413,7 @@ n_protected = define(
 expected_protected = define(
     "expected_protected",
     r"\mathbb{E}\,c(b)",
-    "expected collateral on all others of a write that spares a buffer of b items as far as can be",
+    "expected collateral with a buffer: on all others, of a write that spares b items as far as can be",
 )
 expected_rise = define(
     "expected_rise",
@@ -484,7 +491,10 @@ mean_residual = define(
     positive=True,
 )
 inverse_gram = define(
-    "inverse_gram", r"(G^{-1})_{ii}", "diagonal entry of the inverse Gram matrix, at least 1 for unit keys", positive=True
+    "inverse_gram",
+    r"(G^{-1})_{ii}",
+    "diagonal entry of the inverse Gram matrix, at least 1 for unit keys",
+    positive=True,
 )
 expected_inverse_gram = define(
     "expected_inverse_gram", r"\mathbb{E}\,(G^{-1})_{ii}", "its expectation over random unit keys"
@@ -507,15 +517,119 @@ reference_epochs = define(
     "reference_epochs", r"t_\eta^{(0)} / n", "epochs to the same residual at the reference load", positive=True
 )
 gram_determinant = define(
-    "gram_determinant", r"\det G", "determinant of the keys' Gram matrix, in (0, 1] for independent unit keys", positive=True
+    "gram_determinant",
+    r"\det G",
+    "determinant of the keys' Gram matrix, in (0, 1] for independent unit keys",
+    positive=True,
 )
 sweep_factor = define(
     "sweep_factor", r"\|e_n\|^2 / \|e_0\|^2", "squared error of the weights after one sweep over that before it"
 )
 noise_floor = define(
     "noise_floor",
-    r"\mathbb{E}\,\|\varepsilon_\infty\|^2",
+    r"\mathbb{E}\,\|\hat{y}_\infty - y\|^2",
     "expected squared residual of all items at which random replay stays",
+)
+
+# Free capacity
+n_free = define(
+    "n_free",
+    r"N_{\mathrm{free}}",
+    "free dimensions: largest dimension of a subspace in which every move within the radius keeps the budget",
+    integer=True,
+    nonnegative=True,
+)
+n_flat = define(
+    "n_flat",
+    r"\#\{\lambda_i \leq 2E/R_\delta^2\}",
+    "number of eigenvalues of the old loss's curvature that are at most 2E over the squared radius",
+    integer=True,
+    nonnegative=True,
+)
+worst_cost = define(
+    "worst_cost",
+    r"\max_{\delta \in V} \tfrac{1}{2} \delta^{\top} \mathcal{H} \delta",
+    "worst forgetting of any move within the radius in a subspace V",
+)
+forgetting = define("forgetting", "E", "budget of forgetting: what the old loss may rise by", positive=True)
+radius = define("radius", r"R_\delta", "radius: longest move of the parameters that is considered", positive=True)
+eigenvalue = define(
+    "eigenvalue",
+    r"\lambda_{\dim V}",
+    "eigenvalue of the old loss's curvature: counted from the least, that in the place of the dimension of V",
+    nonnegative=True,
+)
+retained_cdf = define(
+    "retained_cdf", r"\Pr(\mathcal{R} \leq z)", "distribution function of the retained share of a random gradient"
+)
+expected_retained = define(
+    "expected_retained",
+    r"\mathbb{E}\,\mathcal{R}",
+    "expected retained share: squared length that is left of a vector, over its squared length",
+)
+n_tasks = define("n_tasks", "n_T", "number of tasks learnt one after the other", integer=True, positive=True)
+common_rank = define(
+    "common_rank",
+    r"r_{\cap}",
+    "dimensions of a task's span that all tasks have in common",
+    integer=True,
+    nonnegative=True,
+)
+volume = define(
+    "volume", r"\operatorname{vol} \mathcal{S}", "volume of the moves within the radius that keep the budget"
+)
+mean_log_width = define(
+    "mean_log_width",
+    r"\langle \ln \nu \rangle",
+    "mean over the eigenvectors of the logarithm of lambda/2E + 1/R^2, the inverse squared width of the room",
+)
+bits = define("bits", r"\mathcal{C}", "bits that a random change of the parameters conveys through noise")
+price_forgetting = define("price_forgetting", r"\xi_E", "price of forgetting, in nats of capacity", nonnegative=True)
+price_length = define("price_length", r"\xi_R", "price of squared length, in nats of capacity", nonnegative=True)
+surplus = define(
+    "surplus",
+    r"\Omega",
+    "surplus of the bought directions: sum of p - 1 - ln p over those with a price of noise p below 1",
+    nonnegative=True,
+)
+noise = define("noise", r"\sigma", "standard deviation of the noise with which a parameter is read", positive=True)
+message_variance = define("message_variance", r"\psi_i", "variance of a random change along eigenvector i")
+curvature_along = define(
+    "curvature_along", r"\lambda_i", "eigenvalue of the old loss's curvature along eigenvector i", nonnegative=True
+)
+free_share = define(
+    "free_share", r"\varphi", "free share: mean over the directions of ridge over eigenvalue plus ridge, in [0, 1]"
+)
+fresh_share = define(
+    "fresh_share",
+    r"\mathbb{E}\,\mu\, k^{\top} (M + \mu I)^{-1} k",
+    "expected share of a fresh random key of unit mean square that is free under the ridge",
+)
+mean_log_eigenvalue = define(
+    "mean_log_eigenvalue",
+    r"\langle \ln \lambda \rangle",
+    "mean logarithm of the eigenvalues of the second moment of the keys",
+)
+doubling_loss = define(
+    "doubling_loss", r"\Delta_{2\alpha}\,\mathcal{C}/d", "bits for each parameter that are lost as the load doubles"
+)
+bits_per_parameter = define("bits_per_parameter", r"\mathcal{C}/d", "writable bits for each parameter")
+bits_per_item = define("bits_per_item", r"\mathcal{C}/n", "writable bits for each item that is protected")
+item_forgetting = define("item_forgetting", "E/n", "budget of forgetting for each item", positive=True)
+share_excess = define(
+    "share_excess",
+    r"\varphi_{\mathrm{net}} - \varphi",
+    "free share of a network less that of random keys of the same load",
+)
+share_by_size = define(
+    "share_by_size",
+    r"\Delta_{\mathrm{size}}\,\varphi_{\mathrm{net}}",
+    "rise of a network's free share as its width grows",
+)
+share_by_data = define(
+    "share_by_data",
+    r"\Delta_{\mathrm{data}}\,\varphi_{\mathrm{net}}",
+    "rise of a network's free share as its data grow",
 )
 
 # Matrices: keys are columns in the mathematics and rows in the code

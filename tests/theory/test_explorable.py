@@ -52,14 +52,31 @@ def test_vega_agrees_with_numpy(name: str) -> None:
     np.testing.assert_allclose(evaluated(FUNCTIONS[name], points, a), expected, rtol=1e-12, atol=1e-12)
 
 
+def charted(bound: sp.Expr) -> bool:
+    """Whether a bound can be a slider chart: it varies, and Vega can evaluate it."""
+    try:
+        vega_expression(bound)
+    except ValueError:
+        return False
+    return bool(bound.free_symbols)
+
+
 @pytest.mark.parametrize(
     ("id", "statement"),
-    [(id, s.name) for id, claim in theory.claims().items() for s in claim.statements if s.kind is not Kind.LAW],
+    [
+        (id, s.name)
+        for id, claim in theory.claims().items()
+        for s in claim.statements
+        if s.kind is not Kind.LAW and charted(s.relation.rhs)
+    ],
 )
 def test_vega_agrees_with_the_bound_of_every_claim(id: str, statement: str) -> None:
     claim = theory.claim(id)
     symbols = claim.statement(statement).symbols
-    values = {"n_items": [40, 24, 7], "n_keys": [30, 8, 7], "dim": [10, 8, 5], "rank": [8, 8, 3]}
+    values = {
+        "n_items": [40, 24, 7], "n_keys": [30, 8, 7], "dim": [10, 8, 5], "rank": [8, 8, 3], "load": [1.25, 2, 4],
+        "n_parameters": [90, 80, 70], "n_tasks": [5, 2, 1],
+    }  # fmt: skip
     points = {name: np.array(values.get(name, [0.25, 0.5, 0.9]), dtype=float) for name in symbols}
     got = evaluated(claim.statement(statement).relation.rhs, points, next(iter(symbols.values())))
     np.testing.assert_allclose(got, claim.bound(statement, **points), rtol=1e-12)
@@ -102,6 +119,18 @@ def test_a_chart_is_named_bound_and_shaded() -> None:
         sp.Eq(mean_collateral, compression - 1), compression, (), over=(1, 5), title="", description=""
     ).to_dict()
     assert [layer["mark"]["type"] for layer in equation["layer"]] == ["line"], "an equation forbids no side"
+
+
+@pytest.mark.parametrize(("relation", "forbidden"), [(sp.Ge, "below"), (sp.Le, "above")])
+def test_the_forbidden_side_is_shaded(relation: type[sp.Rel], forbidden: str) -> None:
+    chart = slider_chart(
+        relation(mean_collateral, 2 + t), t, (), over=(0, 1), y_range=(0, 5), title="", description=""
+    ).properties(width=100, height=100)
+    path = re.search(r'aria-roledescription="area mark"[^>]* d="([^"]*)"', vl_convert.vegalite_to_svg(chart.to_dict()))
+    heights = {round(float(y)) for y in re.findall(r"[ML][^,]+,([-\d.e]+)", path[1])}
+    edge = 100 if forbidden == "below" else 0
+    assert edge in heights
+    assert 100 - edge not in heights
 
 
 def test_the_curve_ends_where_a_hypothesis_fails() -> None:
