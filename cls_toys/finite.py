@@ -92,19 +92,22 @@ def compare(
     )
 
 
-def shrinking(network: nn.Module, inputs: Float[Tensor, "items ..."], sizes: Collection[float]) -> pl.DataFrame:
-    """Writability of ever smaller writes at the first item along its optimal direction, the network having one output.
+def shrinking(network: nn.Module, inputs: Float[Tensor, "items ..."], lengths: Collection[float]) -> pl.DataFrame:
+    """Writability of ever shorter writes along optimal directions, at the item where it is farthest from the leverage.
 
-    One row a size, in the order given: ``hit_inverse, writability, leverage``.
+    The network has one output. One row a length, in the order given: ``length_inverse, writability, leverage``. At a single item
+    the first-order error can vanish by accident.
     """
     keys = tangent.features(network, inputs)[:, 0]
-    direction = probes.optimal_directions(keys)[0] / probes.leverage(keys)[0]
-    moved = tangent.changes(network, inputs, torch.stack([size * direction for size in sizes]))[..., 0].square()
+    leverage, writes = probes.leverage(keys), nn.functional.normalize(probes.optimal_directions(keys))
+    moved = torch.stack([tangent.changes(network, inputs, length * writes)[..., 0].square() for length in lengths])
+    writability = moved.diagonal(dim1=1, dim2=2) / moved.sum(-1)  # [length, item]
+    worst = (writability / leverage - 1).abs().argmax(1)
     return pl.DataFrame(
         {
-            "hit_inverse": [1 / size for size in sizes],
-            "writability": (moved[:, 0] / moved.sum(-1)).numpy(),
-            "leverage": float(probes.leverage(keys)[0]),
+            "length_inverse": [1 / length for length in lengths],
+            "writability": writability[torch.arange(len(worst)), worst].numpy(),
+            "leverage": leverage[worst].numpy(),
         }
     )
 
@@ -116,6 +119,8 @@ def shrinking_divergence(
     sizes: Collection[float],
 ) -> pl.DataFrame:
     r"""As :func:`shrinking`, in Kullback–Leibler divergence: the first item's share of :math:`\sum_j \mathrm{KL}(p_j \| p_j')`.
+
+    One row a size of the change at the item: ``hit_inverse, writability, leverage``.
 
     ``weighed`` are the features of :func:`softmax_readout`; ``leverage`` is the writability of the item's best direction.
     """

@@ -1,7 +1,7 @@
 """How networks spend their first-order budget: infinitesimal writes by several rules, and the ranks behind them."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 import torch
@@ -33,6 +33,11 @@ def regression(
     if steps:
         networks.regress(network, inputs, teacher(inputs).detach(), steps)
     return network, inputs
+
+
+def best_conditioned(networks: Iterable[Network]) -> Network:
+    """Of networks with one output, the one whose gradients have the least condition number."""
+    return min(networks, key=lambda network: float(probes.condition(tangent.features(*network)[:, 0])))
 
 
 def classifier(hidden: int, items: int, *, generator: Generator, epochs: int = 0) -> Network:

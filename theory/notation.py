@@ -203,6 +203,7 @@ norm_off_tangent = define(
 )
 root_writability = define("root_writability", r"\sqrt{w_i}", "root of the writability of item i")
 curvature = define("curvature", r"\beta", "bound on the curvature of a network's outputs", nonnegative=True)
+length_inverse = define("length_inverse", r"1/\|\delta\|", "inverse of the length of a write", positive=True)
 write_norm = define("write_norm", r"\|\delta\|", "length of the change of all parameters", nonnegative=True)
 change_norm = define(
     "change_norm",

@@ -11,7 +11,7 @@ from cls_toys import finite, first_order, tangent
 from theory import claim
 from theory.evidence import Evidence, Kind, Verdict
 from theory.notation import (
-    hit_inverse,
+    length_inverse,
     leverage,
     mean_collateral,
     n_features,
@@ -94,13 +94,13 @@ def test_a_finite_write_does_not_obey_its_leverage(plant: Plant) -> None:
 
 def test_the_error_of_small_writes_falls_at_first_order(plant: Plant) -> None:
     network, inputs = first_order.regression((3, 4, 1), "tanh", 60, generator=rng(), steps=50)
-    shrinking = finite.shrinking(network, inputs, 10.0 ** -np.arange(3, 7.1, 0.4))
-    symbols = {"hit_inverse": shrinking["hit_inverse"], "leverage": shrinking["leverage"]}
+    shrinking = finite.shrinking(network, inputs, 10.0 ** -np.arange(1.5, 5.2, 0.4))
+    symbols = {"length_inverse": shrinking["length_inverse"], "leverage": shrinking["leverage"]}
     caught(
         claim("tangent-budget").check(shrinking["writability"], "infinitesimal", **symbols),
         plant(
             sp.Eq(writability, leverage), Kind.ASYMPTOTIC, shrinking["writability"],
-            statement={"size": hit_inverse, "rate": 2}, **symbols,
+            statement={"size": length_inverse, "rate": 2}, **symbols,
         ),
     )  # fmt: skip
 

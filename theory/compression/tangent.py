@@ -8,6 +8,7 @@ from theory.evidence import Kind
 from theory.notation import (
     exact_hit,
     hit_inverse,
+    length_inverse,
     leverage,
     mean_collateral,
     n_items,
@@ -109,7 +110,7 @@ tangent_budget = Claim(
             sp.Eq(writability, leverage),
             Kind.ASYMPTOTIC,
             "A real write along the optimal direction attains the leverage as it becomes small.",
-            size=hit_inverse,
+            size=length_inverse,
             rate=1,
         ),
     ),
