@@ -1,7 +1,9 @@
 """What must be true of a book before it is published, each failure a warning that names the culprit."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -23,9 +25,18 @@ def collect(app: Sphinx) -> None:
             _log.warning("notebook %s was not executed by the runner: build with `cls-toys book`", path.name)
             continue
         runs.append(ledger.Run(path.stem, stamp["key"], stamp["code"], ledger.read(notebook)))
-    app.env.cls_toys_rows = ledger.collect(claims().values(), runs, provenance.code_hash())
+    rows = ledger.collect(claims().values(), runs, provenance.code_hash())
+    contents = Path(app.srcdir, "_toc.yml").read_text(encoding="utf-8")
+    app.env.cls_toys_rows = sorted(rows, key=lambda row: _place(row, contents))
     for line in ledger.problems(app.env.cls_toys_rows):
         _log.warning(line)
+
+
+def _place(row: Mapping[str, Any], contents: str) -> tuple[int, int]:
+    """Where a claim comes in the book: the place of its chapter, and of its first evidence there; at the end if it has none."""
+    numbers = [entry["number"] for entry in row["statements"] if entry["notebook"] == row["notebook"]]
+    found = contents.find(f"notebooks/{row['notebook']}")
+    return (found if found >= 0 else len(contents), min(filter(None, numbers), default=0))
 
 
 def theorems_have_claims(app: Sphinx, doctree: nodes.document) -> None:

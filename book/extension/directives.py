@@ -64,7 +64,7 @@ class ClaimBlock(MystDirective):
 
 
 class Ledger(MystDirective):
-    """``{ledger}``: every claim with all its evidence; with ``:brief:`` one row a claim."""
+    """``{ledger}``: every claim with all its evidence; with ``:brief:`` one row a chapter."""
 
     option_spec: ClassVar = {"brief": directives.flag}
 
@@ -73,16 +73,17 @@ class Ledger(MystDirective):
         return self._brief() if "brief" in self.options else self._full()
 
     def _brief(self) -> str:
-        rows = [
-            (
-                theorem_link(row),
-                status(row),
-                checked(row),
-                chapter_link(row["notebook"]),
+        chapters: dict[str, tuple[list[str], list[str]]] = {}
+        for row in self.rows().values():
+            chapters.setdefault(chapter_link(row["notebook"]), ([], []))[row["expected"] == REFUTED].append(
+                f"{theorem_link(row)} {status(row)}"
+                if row["verdict"] != row["expected"]
+                else theorem_link(row)
+                if row["expected"] == REFUTED
+                else f"{theorem_link(row)} ({row['status']})"
             )
-            for row in self.rows().values()
-        ]
-        return table(("claim", "status", "checked on", "chapter"), rows)
+        rows = [(chapter, *(", ".join(listed) or "–" for listed in columns)) for chapter, columns in chapters.items()]
+        return table(("chapter", "supported", "published as false, and refuted"), rows)
 
     def _full(self) -> str:
         names = (
@@ -180,15 +181,6 @@ def evidence_link(entry: Mapping[str, Any]) -> str:
 def anchor(notebook: str, number: int) -> str:
     """The label of evidence ``number`` of a notebook."""
     return f"evidence-{notebook.replace('_', '-')}-{number}"
-
-
-def checked(row: Mapping[str, Any]) -> str:
-    """How much the evidence rests on that decided a claim's verdict: its trials, or draws where no single one can violate it."""
-    if not row["trials"]:
-        return "none"
-    if row["kind"] in ("exact", "high-probability"):
-        return f"{row['trials']} trials, {row['violations']} violations"
-    return f"{row['trials']} measurements"
 
 
 def slack(entry: Mapping[str, Any]) -> str:
