@@ -20,6 +20,9 @@ from torch import Tensor, nn
 
 from cls_toys import capacity, probes, tangent
 
+# How far a move may miss its value, over the change, before it counts as out of reach: rounding of badly conditioned gradients.
+MISSED = {torch.float64: 1e-6, torch.float32: 1e-3}
+
 
 @runtime_checkable
 class Space(Protocol):
@@ -44,17 +47,28 @@ class Space(Protocol):
 
 
 class LinearReadout:
-    """The readout :math:`y = W k`: ``weight`` is ``[out, dim]``. Each output has the same row, the key."""
+    """The readout :math:`y = W k`: ``weight`` is ``[out, dim]``. Each output has the same row, the key.
+
+    Raises ``ValueError`` on a weight that is no finite floating-point matrix of at least one output and one dimension.
+    """
 
     def __init__(self, weight: Float[Tensor, "out dim"]) -> None:
-        probes.check_keys(weight)
-        self.weight = weight
+        if weight.ndim != 2 or 0 in weight.shape or not weight.is_floating_point() or not torch.isfinite(weight).all():
+            raise ValueError(
+                f"weight has shape {tuple(weight.shape)} and dtype {weight.dtype}: give a finite floating-point [out, dim] "
+                "with at least one of each"
+            )
+        self.weight = weight.detach()
 
     def rows(self, keys: Float[Tensor, "items dim"]) -> Float[Tensor, "items 1 dim"]:
-        """The keys; raises ``ValueError`` where they have another dimension than the readout."""
+        """The keys; raises ``ValueError`` where they have another dimension or dtype than the readout."""
         if keys.ndim != 2 or keys.shape[1] != self.weight.shape[1]:
             raise ValueError(
                 f"keys have shape {tuple(keys.shape)}: give [items, {self.weight.shape[1]}], one row an item"
+            )
+        if keys.dtype != self.weight.dtype:
+            raise ValueError(
+                f"keys have dtype {keys.dtype} and the readout {self.weight.dtype}: give keys.to({self.weight.dtype})"
             )
         return keys[:, None]
 
@@ -81,6 +95,12 @@ class TangentSpace:
     def rows(self, keys: Float[Tensor, "items ..."]) -> Float[Tensor, "items out parameters"]:
         """The Jacobian at the keys, which are inputs; raises ``ValueError`` where they do not fit the network."""
         try:
+            with torch.no_grad():
+                values = self.network(keys)
+            if values.ndim != 2:
+                raise ValueError(
+                    f"the network turns keys of shape {tuple(keys.shape)} into {tuple(values.shape)}: let it give [items, out]"
+                )
             return tangent.features(self.network, keys)
         except RuntimeError as error:
             said = str(error).partition("\n")[0]
@@ -190,18 +210,18 @@ class Allocator:
         if not tolerance >= 0:
             raise ValueError(f"tolerance={tolerance}: collateral is never negative; allow 0 or more")
         delta, price = self._plan(key, value)
-        if price.collateral > tolerance + 100 * torch.finfo(key.dtype).eps:
+        if not price.collateral <= tolerance + 100 * torch.finfo(key.dtype).eps:  # so that NaN is refused
             raise Refused(
                 f"this write would change the reserved items by {price.collateral:.3g} times the squared change of its target, "
                 f"and tolerance={tolerance:g} allows less: free some of the {len(self._others(key))} others, or allow more"
             )
         before, others = self.space.read(key[None]), self._others(key)
         moved = self.space.moved(delta)
-        hit = (moved.read(key[None]) - before).square().sum()
-        damage = (moved.read(others) - self.space.read(others)).square().sum() if len(others) else torch.zeros(())
+        hit = moved.read(key[None]) - before
+        damage = moved.read(others) - self.space.read(others) if len(others) else hit[:0]
         self.space = moved
         self.reserve(key[None])
-        return Written(price.collateral, float(damage / hit) if hit > 0 else 0.0, price.length)
+        return Written(price.collateral, _collateral(hit, damage), price.length)
 
     def report(
         self,
@@ -235,7 +255,14 @@ class Allocator:
 
     def _rows(self, keys: Tensor) -> Tensor:
         probes.check_keys(keys)
-        return self.space.rows(keys)
+        if keys.dtype not in MISSED:
+            raise ValueError(f"keys have dtype {keys.dtype}: give float64, or float32 where that is precise enough")
+        rows = self.space.rows(keys)
+        if self.reserved is not None and keys.shape[1:] != self.reserved.shape[1:]:
+            raise ValueError(
+                f"an item has shape {tuple(keys.shape[1:])}, and those reserved have {tuple(self.reserved.shape[1:])}: they must agree"
+            )
+        return rows
 
     def _is(self, key: Tensor) -> Tensor:
         """Which reserved items have this very key."""
@@ -250,8 +277,13 @@ class Allocator:
         """The move of the parameters, and its price."""
         rows = self._rows(key[None])[0]  # [rows, dim]
         now = self.space.read(key[None])[0]
+        if not value.is_floating_point():
+            raise ValueError(f"value has dtype {value.dtype}: give floating-point numbers, for example value.double()")
+        value = value.to(now.dtype)
         if value.shape != now.shape or not torch.isfinite(value).all():
             raise ValueError(f"value has shape {tuple(value.shape)}: give {len(now)} finite numbers, one an output")
+        if not torch.isfinite(now).all():
+            raise ValueError("what is recalled at this key is NaN or infinite: mend the parameters before writing")
         change = (value - now).reshape(len(rows), -1)  # [rows, columns]
         others = self._others(key)
         at_others = self.space.rows(others).flatten(0, 1) if len(others) else rows[:0]
@@ -259,12 +291,18 @@ class Allocator:
         basis, gain = basis[nonzero], 1 / (singular[nonzero].square() + self.ridge)
         through = (rows @ basis.T) * gain @ basis  # [rows, dim]
         delta = through.T @ (torch.linalg.pinv(rows @ through.T, hermitian=True) @ change)
-        if not torch.allclose(rows @ delta, change, rtol=1e-6, atol=1e-6 * float(change.abs().max())):
+        missed = float((rows @ delta - change).abs().max())
+        if not missed <= MISSED[now.dtype] * float(change.abs().max()):
             raise ValueError(
                 "no move of the parameters reaches this value at this key: its gradients are zero or dependent"
             )
-        hit, damage = change.square().sum(), (at_others @ delta).square().sum()
-        return delta, Price(float(damage / hit) if hit > 0 else 0.0, float(delta.norm()))
+        return delta, Price(_collateral(change, at_others @ delta), float(delta.norm()))
+
+
+def _collateral(hit: Tensor, damage: Tensor) -> float:
+    """Squared damage over squared hit. In units of the hit, as squares of very large or small changes leave floating point."""
+    scale = hit.abs().max()
+    return float((damage / scale).square().sum() / (hit / scale).square().sum()) if scale > 0 else 0.0
 
 
 def fill(
@@ -273,8 +311,12 @@ def fill(
     """Try to write each value at its key, one after the other, and go on where one is refused.
 
     One row a write: ``free`` dimensions before it, its ``predicted`` and ``measured`` collateral (the latter missing if refused),
-    ``outcome`` (*written* or *refused*), and ``length`` of the move.
+    ``outcome`` (*written* or *refused*), and ``length`` of the move. Raises ``ValueError``, and writes nothing, where there are
+    no keys or another number of values.
     """
+    probes.check_keys(keys)
+    if len(keys) != len(values):
+        raise ValueError(f"there are {len(keys)} keys and {len(values)} values: give one value a key")
     rows = []
     for key, value in zip(keys, values, strict=True):
         free, price = allocator.report().free_dimensions, allocator.price(key, value)

@@ -287,7 +287,13 @@ overcharge = define(
     r"\max_x \frac{x^\top \operatorname{diag}(\mathcal{H}) x}{x^\top \mathcal{H} x}",
     "overcharge: what the diagonal of a curvature charges over the curvature, in the worst direction",
 )
-task_rank = define("task_rank", "r_T", "dimensions that the inputs of one task span", integer=True, positive=True)
+task_rank = define(
+    "task_rank",
+    "r_T",
+    "dimensions that one task spans: its inputs, or what is protected for it",
+    integer=True,
+    positive=True,
+)
 task_place = define("task_place", "i_T", "place of a task in the stream, from 1", integer=True, positive=True)
 lost_dims = define("lost_dims", r"r^{\times}", "dimensions of a task's targets that no harmless write reaches")
 counted_lost = define(

@@ -34,9 +34,10 @@ def collect(app: Sphinx) -> None:
 
 def _place(row: Mapping[str, Any], contents: str) -> tuple[int, int]:
     """Where a claim comes in the book: the place of its chapter, and of its first evidence there; at the end if it has none."""
+    if row["notebook"] is None:
+        return len(contents), 0
     numbers = [entry["number"] for entry in row["statements"] if entry["notebook"] == row["notebook"]]
-    found = contents.find(f"notebooks/{row['notebook']}")
-    return (found if found >= 0 else len(contents), min(filter(None, numbers), default=0))
+    return contents.find(f"notebooks/{row['notebook']}"), min(numbers)
 
 
 def theorems_have_claims(app: Sphinx, doctree: nodes.document) -> None:

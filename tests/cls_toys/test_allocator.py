@@ -10,8 +10,8 @@ from scipy import optimize
 from torch import Tensor, nn
 
 from cls_toys import keys as make
-from cls_toys import networks, probes
-from cls_toys.allocator import Allocator, LinearReadout, Refused, TangentSpace
+from cls_toys import networks, probes, tangent
+from cls_toys.allocator import Allocator, LinearReadout, Refused, TangentSpace, fill
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -165,6 +165,78 @@ def test_no_small_move_of_a_network_is_cheaper_by_finite_differences() -> None:
     assert price.collateral == pytest.approx(float(1 / leverage - 1), rel=1e-3)
 
 
+@pytest.mark.parametrize("outputs", [1, 2, 3])
+@pytest.mark.parametrize("ridge", [0.0, 0.05])
+def test_no_first_order_write_to_a_network_is_cheaper_by_its_equations(outputs: int, ridge: float) -> None:
+    network, inputs = tiny(outputs)
+    allocator = Allocator(TangentSpace(network), ridge=ridge)
+    allocator.reserve(inputs[:-1])
+    change = torch.linspace(0.1, 0.5, outputs).double()
+    features = tangent.features(network, inputs)
+    others, target = features[:-1].flatten(0, 1), features[-1]
+    size = others.shape[1]
+    # Least squares under a linear constraint: stationarity and the constraint, solved at once with a multiplier.
+    equations = torch.zeros(size + outputs, size + outputs, dtype=torch.float64)
+    equations[:size, :size] = others.T @ others + ridge * torch.eye(size)
+    equations[:size, size:], equations[size:, :size] = target.T, target
+    right = torch.cat([torch.zeros(size, dtype=torch.float64), change])
+    move = (torch.linalg.pinv(equations, hermitian=True, rtol=1e-12) @ right)[:size]
+    torch.testing.assert_close(target @ move, change)
+    least = float((others @ move).square().sum() / change.square().sum())
+    assert least > 0.01, "a write that costs nothing would test nothing"
+    value = network(inputs[-1:]).detach()[0] + change
+    assert allocator.price(inputs[-1], value).collateral == pytest.approx(least, rel=1e-5)
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e-170, 1.0, 1e160, 1e200])
+def test_a_write_is_priced_by_its_place_and_not_by_its_size(size: float) -> None:
+    """The squares of these sizes leave floating point: what is compared then must not be zero or NaN."""
+    allocator, keys, key = linear(15, out=1)
+    allocator.space = LinearReadout(torch.zeros(1, 6, dtype=torch.float64))
+    value = torch.tensor([size], dtype=torch.float64)
+    least = 1 / float(probes.leverage(torch.cat([keys, key[None]]))[-1]) - 1
+    assert allocator.price(key, value).collateral == pytest.approx(least)
+    with pytest.raises(Refused):
+        allocator.write(key, value, tolerance=0.0)
+    assert len(allocator.reserved) == 15
+    assert not allocator.space.weight.any()
+    assert allocator.write(key, value, math.inf).measured == pytest.approx(least)
+
+
+def test_single_precision_networks_can_be_written() -> None:
+    for seed in range(20):
+        network = networks.mlp([3, 5, 2], "tanh", generator=rng(seed))
+        inputs = torch.randn(20, 3, generator=rng(seed))
+        allocator = Allocator(TangentSpace(network))
+        allocator.reserve(inputs[:-1])
+        allocator.price(inputs[-1], network(inputs[-1:]).detach()[0] + 0.01)
+
+
+def test_inputs_may_have_any_shape_but_one_shape() -> None:
+    network = nn.Sequential(
+        nn.Conv2d(1, 3, 3), nn.Tanh(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)
+    ).double()  # takes images of any size
+    images = make.gaussian(6 * 16, 1, generator=rng()).reshape(6, 1, 4, 4)
+    allocator = Allocator(TangentSpace(network))
+    allocator.reserve(images[:5])
+    before = network(images[5:]).detach()[0]
+    allocator.write(images[5], before + 1e-6, math.inf)
+    torch.testing.assert_close(allocator.space.read(images[5:])[0], before + 1e-6, rtol=0, atol=1e-9)
+    allocator.free(images[:2])
+    assert len(allocator.reserved) == 4
+    with pytest.raises(ValueError, match=r"an item has shape \(1, 4, 3\), and those reserved have \(1, 4, 4\)"):
+        allocator.reserve(images[:, :, :, :3])
+
+
+def test_the_weights_of_a_layer_are_held_without_their_history() -> None:
+    layer = nn.Linear(6, 1, bias=False).double()
+    allocator = Allocator(LinearReadout(layer.weight))
+    before = layer.weight.detach().clone()
+    allocator.write(make.gaussian(1, 6, generator=rng())[0], torch.ones(1, dtype=torch.float64), 1.0)
+    assert not allocator.space.weight.requires_grad
+    torch.testing.assert_close(layer.weight.detach(), before, rtol=0, atol=0)
+
+
 def test_a_value_that_is_there_already_costs_nothing() -> None:
     allocator, _, key = linear(15)
     now = allocator.space.read(key[None])[0]
@@ -222,3 +294,60 @@ def test_what_cannot_be_written_or_freed_says_so() -> None:
     network, _ = tiny()
     with pytest.raises(ValueError, match="do not fit the network"):
         Allocator(TangentSpace(network)).reserve(torch.ones(2, 4, dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    "weight",
+    [
+        torch.ones(6), torch.ones(2, 3, 6), torch.ones(0, 6), torch.ones(2, 0), torch.ones(2, 6, dtype=torch.int64),
+        torch.full((2, 6), math.nan), torch.full((2, 6), math.inf),
+    ],
+)  # fmt: skip
+def test_a_readout_has_a_finite_matrix(weight: Tensor) -> None:
+    with pytest.raises(
+        ValueError, match=r"weight has shape .* and dtype .*: give a finite floating-point \[out, dim\]"
+    ):
+        inspect.unwrap(LinearReadout.__init__)(LinearReadout.__new__(LinearReadout), weight)
+
+
+def test_precision_must_agree_and_suffice() -> None:
+    allocator, keys, key = linear(4)
+    state = allocator.space.weight.clone()
+    for act in (lambda: allocator.reserve(keys.float()), lambda: allocator.write(key.float(), VALUE, 1.0)):
+        with pytest.raises(
+            ValueError, match=r"keys have dtype torch.float32 and the readout torch.float64: give keys.to"
+        ):
+            act()
+    with pytest.raises(ValueError, match=r"keys have dtype .*float16: give float64"):
+        allocator.reserve(keys.half())
+    with pytest.raises(ValueError, match=r"value has dtype torch.int64: give floating-point numbers"):
+        inspect.unwrap(Allocator.write)(allocator, key, torch.ones(2, dtype=torch.int64), 1.0)
+    assert len(allocator.reserved) == 4
+    assert torch.equal(allocator.space.weight, state)
+    single = Allocator(LinearReadout(torch.zeros(2, 6)))
+    single.write(key.float(), VALUE, 1.0)  # a value may be given more precisely than it can be kept
+    torch.testing.assert_close(single.space.read(key[None].float())[0], VALUE.float())
+    with pytest.raises(ValueError, match="give 2 finite numbers"):
+        single.write(key.float(), VALUE * 1e300, 1.0)
+
+
+def test_networks_that_recall_no_vector_or_no_number_are_refused() -> None:
+    key = make.gaussian(1, 6, generator=rng())[0]
+    value = torch.ones(1, dtype=torch.float64)
+    flat = nn.Sequential(nn.Linear(6, 1), nn.Flatten(0)).double()
+    with pytest.raises(ValueError, match=r"turns keys of shape \(1, 6\) into \(1,\): let it give \[items, out\]"):
+        inspect.unwrap(Allocator.price)(Allocator(TangentSpace(flat)), key, value)
+    broken = nn.Linear(6, 1).double()
+    nn.init.constant_(broken.weight, math.nan)
+    with pytest.raises(ValueError, match="what is recalled at this key is NaN or infinite"):
+        Allocator(TangentSpace(broken)).price(key, value)
+
+
+def test_filling_needs_a_value_for_every_key_before_it_writes() -> None:
+    allocator, _, _ = linear(1)
+    new = make.gaussian(3, 6, generator=rng(5))
+    with pytest.raises(ValueError, match="there are 3 keys and 2 values: give one value a key"):
+        inspect.unwrap(fill)(allocator, new, torch.ones(2, 2, dtype=torch.float64), 1.0)
+    with pytest.raises(ValueError, match="at least one item"):
+        inspect.unwrap(fill)(allocator, new[:0], torch.ones(0, 2, dtype=torch.float64), 1.0)
+    assert len(allocator.reserved) == 1

@@ -93,6 +93,14 @@ def test_networks_keep_more_room_than_random_keys_and_less_with_more_digits() ->
     assert by_items[1] < by_items[0]
 
 
+@pytest.mark.parametrize("rows", [4, 12])
+def test_keys_are_scaled_by_how_many_are_independent_not_by_how_many_there_are(rows: int) -> None:
+    """A softmax root gives a row for each output, one more than are independent: the count sets the scale."""
+    keys = 7.0 * torch.eye(4, 8, dtype=torch.float64).repeat(rows // 4, 1)
+    # Two keys of unit length on average make a trace of 2, shared by 4 directions; the other 4 of 8 are free.
+    assert load._share_of(keys, 2, 0.5) == pytest.approx((4 + 4 * 0.5 / (0.5 + 0.5)) / 8)
+
+
 def test_bad_input_is_refused_before_any_work() -> None:
     for bad in ((0, 4, 1), (4, 0, 1), (4, 4, 0)):
         with pytest.raises(ValueError, match="each must be at least 1"):

@@ -34,6 +34,7 @@ from theory.notation import (
     rank,
     retained_cdf,
     surplus,
+    task_rank,
     volume,
     x,
 )
@@ -55,10 +56,10 @@ def caught(true: Evidence, planted: Evidence) -> None:
 @pytest.mark.parametrize(
     ("id", "statement", "symbols", "expected"),
     [
-        ("exhaustion", "union", {"rank": 4, "n_tasks": 3, "n_parameters": 40}, 0.7),
-        ("exhaustion", "union", {"rank": 4, "n_tasks": 11, "n_parameters": 40}, 0),
-        ("exhaustion", "common-part", {"rank": 4, "common_rank": 2, "n_tasks": 3, "n_parameters": 40}, 0.8),
-        ("exhaustion", "overwriting", {"rank": 4, "n_tasks": 3, "n_parameters": 40}, 0.729),
+        ("exhaustion", "union", {"task_rank": 4, "n_tasks": 3, "n_parameters": 40}, 0.7),
+        ("exhaustion", "union", {"task_rank": 4, "n_tasks": 11, "n_parameters": 40}, 0),
+        ("exhaustion", "common-part", {"task_rank": 4, "common_rank": 2, "n_tasks": 3, "n_parameters": 40}, 0.8),
+        ("exhaustion", "overwriting", {"task_rank": 4, "n_tasks": 3, "n_parameters": 40}, 0.729),
         ("retention", "mean", {"rank": 10, "n_parameters": 40}, 0.75),
         ("retention", "law", {"rank": 2, "n_parameters": 4, "x": 0.3}, 0.3),  # Beta(1, 1) is uniform
         ("volume-sandwich", "lower", {"n_parameters": 2, "mean_log_width": 0}, math.pi),  # the unit disc
@@ -111,19 +112,22 @@ def test_a_gradient_has_as_many_degrees_of_freedom_as_parameters(plant: Plant) -
 
 def test_common_dimensions_are_not_paid_for_each_time(plant: Plant) -> None:
     left = retention.stream(24, 4, 5, 4000, common=2, generator=rng()).protected
-    symbols = {"n_parameters": 24, "rank": 4, "n_tasks": np.arange(1, 6)}
+    symbols = {"n_parameters": 24, "task_rank": 4, "n_tasks": np.arange(1, 6)}
     caught(
         claim("exhaustion").check(left, "common-part", common_rank=2, **symbols),
         plant(
-            sp.Eq(expected_retained, sp.Max(0, 1 - rank * n_tasks / n_parameters)), Kind.EXPECTATION, left, **symbols
+            sp.Eq(expected_retained, sp.Max(0, 1 - task_rank * n_tasks / n_parameters)),
+            Kind.EXPECTATION,
+            left,
+            **symbols,
         ),
     )
 
 
 def test_overwriting_does_not_add_up(plant: Plant) -> None:
     left = retention.stream(24, 4, 5, 4000, generator=rng())
-    symbols = {"n_parameters": 24, "rank": 4, "n_tasks": np.arange(1, 6)}
-    straight = sp.Eq(expected_retained, sp.Max(0, 1 - rank * n_tasks / n_parameters))
+    symbols = {"n_parameters": 24, "task_rank": 4, "n_tasks": np.arange(1, 6)}
+    straight = sp.Eq(expected_retained, sp.Max(0, 1 - task_rank * n_tasks / n_parameters))
     caught(
         claim("exhaustion").check(left.overwritten, "overwriting", **symbols),
         plant(straight, Kind.EXPECTATION, left.overwritten, **symbols),

@@ -12,6 +12,7 @@ from theory.notation import (
     n_tasks,
     rank,
     retained_cdf,
+    task_rank,
     x,
 )
 
@@ -20,7 +21,7 @@ _share = _odds / (1 + _odds)
 _t = sp.Symbol("t", real=True)
 _excess, _next = sp.symbols("u t", nonnegative=True)
 _beta_cdf = sp.betainc_regularized((n_parameters - rank) / 2, rank / 2, 0, x)
-_decay = (1 - rank / n_parameters) ** n_tasks
+_decay = (1 - task_rank / n_parameters) ** n_tasks
 
 
 def _gamma_density(point: sp.Expr, shape: sp.Expr) -> sp.Expr:
@@ -133,7 +134,7 @@ real_gradients = Claim(
 )
 
 _independent = Hypothesis(
-    "The spans of the $n_T$ tasks, of dimension $r$ each, are independent and uniformly random, and independent of the "
+    "The spans of the $n_T$ tasks, of dimension $r_T$ each, are independent and uniformly random, and independent of the "
     "vector that is followed."
 )
 
@@ -141,26 +142,28 @@ exhaustion = Claim(
     id="exhaustion",
     title="Protected room is exhausted, unprotected memory decays",
     part="capacity",
-    hypotheses=(Hypothesis("Each task spans $r$ of $P$ dimensions, at most all of them.", sp.Le(rank, n_parameters)),),
+    hypotheses=(
+        Hypothesis("Each task spans $r_T$ of $P$ dimensions, at most all of them.", sp.Le(task_rank, n_parameters)),
+    ),
     statements=(
         Statement(
             "union",
-            sp.Eq(expected_retained, sp.Max(0, 1 - rank * n_tasks / n_parameters)),
+            sp.Eq(expected_retained, sp.Max(0, 1 - task_rank * n_tasks / n_parameters)),
             Kind.EXPECTATION,
             "Projected off all that $n_T$ tasks have protected, a new gradient falls on a straight line, to nothing at "
-            "$n_T = P/r$.",
+            "$n_T = P/r_T$.",
             hypotheses=(_independent,),
         ),
         Statement(
             "common-part",
-            sp.Eq(expected_retained, sp.Max(0, 1 - (common_rank + n_tasks * (rank - common_rank)) / n_parameters)),
+            sp.Eq(expected_retained, sp.Max(0, 1 - (common_rank + n_tasks * (task_rank - common_rank)) / n_parameters)),
             Kind.EXPECTATION,
             "If the tasks have $r_{\\cap}$ dimensions in common, those are paid for once.",
             hypotheses=(
                 Hypothesis(
-                    "The common part is uniformly random, of dimension $r_{\\cap} \\leq r$, and the rest of each task is "
+                    "The common part is uniformly random, of dimension $r_{\\cap} \\leq r_T$, and the rest of each task is "
                     "independent of it and of the others.",
-                    sp.Le(common_rank, rank),
+                    sp.Le(common_rank, task_rank),
                 ),
             ),
         ),
@@ -177,14 +180,14 @@ exhaustion = Claim(
         proof=(
             "Random directions are linearly independent as long as there is room: given those before, the next one "
             "falls into their span, a set of volume zero, with probability zero. So the union of the tasks has "
-            "dimension $\\min(P, r n_T)$, or $\\min(P, r_{\\cap} + n_T(r - r_{\\cap}))$ with a common part, and its orthogonal complement is "
+            "dimension $\\min(P, r_T n_T)$, or $\\min(P, r_{\\cap} + n_T(r_T - r_{\\cap}))$ with a common part, and its orthogonal complement is "
             "a uniformly random subspace. The retained share is the sum of as many squared coordinates of a uniform unit "
             "vector, each $1/P$ on average [sphere]. What is left of the dimensions, over $P$, is the first statement "
             "[line] and the second [common]. Overwriting works differently: each task removes from what is left of the old vector its "
-            "component in a fresh random span. That leaves $1 - r/P$ of it on average, whatever it is by now, and "
-            "so the expectation is multiplied by $1 - r/P$ each time [once-more]. The two agree for one task. For more, decay leaves at "
-            "least as much as exhaustion, step by step: if it has left $1 - q n_T + u$, with $q = r/P$ and $u \\geq 0$, it leaves at "
-            "least $1 - q(n_T + 1)$ next [bernoulli]. Where exhaustion has left nothing, at $n_T = P/r$, decay still leaves "
+            "component in a fresh random span. That leaves $1 - r_T/P$ of it on average, whatever it is by now, and "
+            "so the expectation is multiplied by $1 - r_T/P$ each time [once-more]. The two agree for one task. For more, decay leaves at "
+            "least as much as exhaustion, step by step: if it has left $1 - q n_T + u$, with $q = r_T/P$ and $u \\geq 0$, it leaves at "
+            "least $1 - q(n_T + 1)$ next [bernoulli]. Where exhaustion has left nothing, at $n_T = P/r_T$, decay still leaves "
             "$(1 - 1/n_T)^{n_T}$, which tends to $1/e$ [still-there]."
         ),
         steps=(
@@ -192,21 +195,21 @@ exhaustion = Claim(
             identity(
                 "line",
                 "Dimensions left, over all.",
-                (n_parameters - rank * n_tasks) / n_parameters,
-                1 - rank * n_tasks / n_parameters,
+                (n_parameters - task_rank * n_tasks) / n_parameters,
+                1 - task_rank * n_tasks / n_parameters,
             ),
             identity(
                 "common",
                 "The common part is counted in each task, and protected once.",
-                (n_parameters - (rank * n_tasks - (n_tasks - 1) * common_rank)) / n_parameters,
-                1 - (common_rank + n_tasks * (rank - common_rank)) / n_parameters,
+                (n_parameters - (task_rank * n_tasks - (n_tasks - 1) * common_rank)) / n_parameters,
+                1 - (common_rank + n_tasks * (task_rank - common_rank)) / n_parameters,
             ),
             identity(
                 "once-more",
                 "One task more.",
-                (1 - rank / n_parameters) * (1 - rank / n_parameters) ** (n_tasks - 1),
+                (1 - task_rank / n_parameters) * (1 - task_rank / n_parameters) ** (n_tasks - 1),
                 _decay,
-                domain=sp.Lt(rank, n_parameters),
+                domain=sp.Lt(task_rank, n_parameters),
             ),
             inequality(
                 "bernoulli",
@@ -236,7 +239,7 @@ protected_palimpsest = Claim(
             "decay",
             sp.Eq(expected_retained, _decay),
             Kind.EXPECTATION,
-            "The tempting count: each task leaves $1 - r/P$ of a gradient, so $n_T$ of them leave the power. That is the law of a memory "
+            "The tempting count: each task leaves $1 - r_T/P$ of a gradient, so $n_T$ of them leave the power. That is the law of a memory "
             "that is overwritten. Protected spans are kept apart, so they add up until there is no room left.",
             hypotheses=(_independent,),
         ),
@@ -244,7 +247,7 @@ protected_palimpsest = Claim(
     derivation=None,
     references=("farajtabar2020", "saha2021"),
     counterexamples=(
-        "With $n_T = P/r$ tasks nothing is left for the next one, where the power promises about $1/e$.",
+        "With $n_T = P/r_T$ tasks nothing is left for the next one, where the power promises about $1/e$.",
         "For a single task the two agree.",
     ),
     expected=Verdict.REFUTED,
