@@ -34,7 +34,7 @@ bench: $(STAMP)  ## speed of the fast routines against their named baselines
 	@for file in tests/benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
 
 picture: book  ## the README's picture anew, from the book's own chart
-	@$(BIN)/python -m cls_toys.workbench.picture frontier plane book/images/budget.png
+	@$(BIN)/python -m cls_toys.workbench.picture frontier plane book/images/plane.png
 
 clean:  ## remove everything that can be made again: the environment, the runs, the built book
 	rm -rf .venv .venv-lock runs book/_build book/_generated build *.egg-info
