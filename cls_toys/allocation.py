@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from cls_toys import keys as make
-from cls_toys import probes
+from cls_toys import optimise, probes
 from cls_toys.stores.linear import LinearStore, Rule
 
 
@@ -48,8 +48,12 @@ def allocate(use: Float[Tensor, " items"], dim: int) -> Allocation:
     Where no more than ``dim`` items are used at all, each of them has a dimension of its own. Raises ``ValueError`` on
     uses that are negative, not finite or all zero, and on ``dim < 1``.
     """
-    if dim < 1 or not (torch.isfinite(use) & (use >= 0)).all() or not (use > 0).any():
-        raise ValueError(f"dim={dim}, use={use.tolist()}: give a dimension, and finite uses of which one is positive")
+    known = use.is_floating_point() and bool((torch.isfinite(use) & (use >= 0)).all() and (use > 0).any())
+    if dim < 1 or not known:
+        raise ValueError(
+            f"dim={dim}, use={use.tolist()} of dtype {use.dtype}: give a dimension, and finite uses (floating-point) of which "
+            "one is positive"
+        )
     roots, order = use.sqrt().sort(descending=True)
     used = int((use > 0).sum())
     if used <= dim:
@@ -71,8 +75,12 @@ def code_with_leverage(leverage: Float[Tensor, " items"]) -> Float[Tensor, "item
     """
     total = float(leverage.sum())
     dim = round(total) if math.isfinite(total) else 0
-    if not ((leverage >= 0) & (leverage <= 1)).all() or abs(total - dim) > 1e-9 or dim < 1:
-        raise ValueError(f"leverages sum to {total:.12g}: give values in [0, 1] whose sum is a positive integer")
+    shares = leverage.is_floating_point() and bool(((leverage >= 0) & (leverage <= 1)).all())
+    if not shares or abs(total - dim) > 1e-9 or dim < 1:
+        raise ValueError(
+            f"leverages of dtype {leverage.dtype} sum to {total:.12g}: give values (floating-point) in [0, 1] whose sum is a "
+            "positive integer"
+        )
     fresh = {
         1.0: [*torch.eye(dim, dtype=leverage.dtype)],
         0.0: [*torch.zeros(len(leverage) - dim, dim, dtype=leverage.dtype)],
@@ -102,13 +110,10 @@ def item_damage(
     r"""Damage :math:`\mathcal{D}_i` of the write at each item, by writing it into a store and reading every item.
 
     The optimal rule knows the importance. Infinite for an item that is written and has a zero key. Raises ``ValueError``
-    on importances that are not positive, negative rates and shapes that do not match.
+    on bad keys, importances that are not positive, negative rates, what is not finite, and shapes that do not match.
     """
-    if not (importance.shape == rate.shape == keys.shape[:1] and (importance > 0).all() and (rate >= 0).all()):
-        raise ValueError(
-            f"importance {tuple(importance.shape)}, rate {tuple(rate.shape)}, keys {tuple(keys.shape)}: give one positive "
-            "importance and one rate of at least 0 an item"
-        )
+    probes.check_keys(keys)
+    _check_use(importance, rate, len(keys))
     weighted = keys * importance.sqrt()[:, None]
     store = LinearStore(weighted, rule=rule)
     collateral = probes.collateral(store, weighted, torch.ones(len(keys), 1, dtype=keys.dtype))
@@ -122,47 +127,58 @@ def search(
     *,
     starts: int,
     generator: Generator,
-    steps: int = 200,
 ) -> Float[Tensor, "starts items dim"]:
-    """Codes found by minimising the total damage of optimal writes over all keys, by L-BFGS from random starts.
+    r"""Codes found by minimising the total damage of optimal writes over all keys, by L-BFGS from random starts.
 
-    It knows nothing of the bound. Every item that is written keeps a nonzero key.
+    .. math:: \mathcal{D}(K) = \sum_i a_i \Big(\frac{1}{\ell_i(K)} - 1\Big)
+
+    with the leverages of the weighted keys; it knows nothing of the bound. Raises ``ValueError`` on importances and rates
+    that are none, and unless ``1 <= dim <= items``.
     """
-    found = []
-    for _ in range(starts):
-        keys = make.gaussian(len(importance), dim, generator=generator).requires_grad_()
-        optimiser = torch.optim.LBFGS(
-            [keys], max_iter=steps, tolerance_grad=1e-12, tolerance_change=1e-15, line_search_fn="strong_wolfe"
-        )
+    _check_use(importance, rate)
+    items, use = len(importance), importance * rate
+    if not 1 <= dim <= items:
+        raise ValueError(f"dim={dim}: {items} items span at least one dimension and at most {items}")
 
-        def damage(keys: Tensor = keys, optimiser: torch.optim.LBFGS = optimiser) -> Tensor:
-            optimiser.zero_grad()
-            basis = torch.linalg.qr(keys * importance.sqrt()[:, None])[0]
-            loss = (importance * rate * (1 / basis.square().sum(-1) - 1)).sum()
-            loss.backward()
-            return loss
+    def damage(keys: Tensor) -> Tensor:
+        basis = torch.linalg.qr(keys * importance.sqrt()[:, None])[0]
+        return (use * (1 / basis.square().sum(-1) - 1)).sum()
 
-        optimiser.step(damage)
-        found.append(keys.detach())
-    return torch.stack(found)
+    return optimise.minimise_keys(damage, items, dim, starts=starts, generator=generator)
+
+
+def filled(
+    importance: Float[Tensor, " items"], rate: Float[Tensor, " items"], dim: int
+) -> Float[Tensor, "items shared"]:
+    r"""Keys of the code with the least total damage: weighted by importance, their leverages are those of :func:`allocate`.
+
+    .. math:: k_i = b_i / \sqrt{p_i}, \qquad \|b_i\|^2 = \ell_i, \quad \sum_i b_i b_i^\top = I
+
+    In ``dim`` dimensions, or in as many as there are items in use. Raises ``ValueError`` on importances and rates that are
+    none, and where nothing is used.
+    """
+    _check_use(importance, rate)
+    return code_with_leverage(allocate(importance * rate, dim).leverage) / importance.sqrt()[:, None]
 
 
 def codes(
     importance: Float[Tensor, " items"], rate: Float[Tensor, " items"], dim: int, *, starts: int, generator: Generator
 ) -> dict[str, Float[Tensor, "items _"]]:
-    """Codes to compare, by name: the filled one, one of equal leverages, random ones, and what :func:`search` finds."""
+    """Codes to compare, by name: the filled one, one of equal leverages, random ones, and what :func:`search` finds.
+
+    Those of equal leverages and the searched ones have no more dimensions than items. Raises ``ValueError`` on importances
+    and rates that are none, ``dim < 1`` and ``starts < 1``.
+    """
     root = importance.sqrt()[:, None]
-    items = len(importance)
+    items, span = len(importance), min(len(importance), dim)
     found = {
-        "filled": code_with_leverage(allocate(importance * rate, dim).leverage) / root,
+        "filled": filled(importance, rate, dim),
         "unit sphere": make.unit(items, dim, generator=generator),
         "Gaussian": make.gaussian(items, dim, generator=generator),
     }
-    if items >= dim:
-        found["equal leverage"] = make.harmonic_frame(items, dim) / root
-        searched = search(importance, rate, dim, starts=starts, generator=generator)
-        found |= {f"search {start}": keys for start, keys in enumerate(searched, 1)}
-    return found
+    found["equal leverage"] = make.harmonic_frame(items, span) / root
+    searched = search(importance, rate, span, starts=starts, generator=generator)
+    return found | {f"search {start}": keys for start, keys in enumerate(searched, 1)}
 
 
 def measure(
@@ -198,6 +214,24 @@ def sharing(use: Float[Tensor, " items"], dim: int) -> dict[str, float | int]:
     }  # fmt: skip
 
 
+def without(importance: Float[Tensor, " items"], dim: int) -> pl.DataFrame:
+    """What the best code keeps, and pays, if every item is written at the rate of its importance, and if every second is.
+
+    One row each: ``written, items kept, damage``. An item is kept that has a nonzero key; the damage is measured. Raises
+    ``ValueError`` on importances that are none.
+    """
+    half = importance.clone()
+    half[1::2] = 0
+    rows = []
+    for written, rate in (("every item", importance), ("every second item", half)):
+        keys = filled(importance, rate, dim)
+        rows.append({
+            "written": written, "items kept": int(probes.nonzero_keys(keys).sum()),
+            "damage": float(item_damage(keys, importance, rate).sum()),
+        })  # fmt: skip
+    return pl.DataFrame(rows)
+
+
 def compare(exponents: Sequence[float], items: int, dim: int, *, starts: int, generator: Generator) -> pl.DataFrame:
     """:func:`measure` of all :func:`codes` where importance and rate follow :func:`zipf` with mean 1, for each exponent.
 
@@ -218,3 +252,14 @@ def totals(compared: pl.DataFrame) -> pl.DataFrame:
     return compared.group_by([name for name in compared.columns if name not in of_items], maintain_order=True).agg(
         damage=pl.col("damage").sum(), sum_writability=pl.col("writability").sum()
     )
+
+
+def _check_use(importance: Tensor, rate: Tensor, items: int | None = None) -> None:
+    """Raise ``ValueError`` unless there are one positive importance and one rate of at least 0 an item, all finite."""
+    shapes = importance.ndim == 1 and importance.shape == rate.shape and items in (None, len(importance))
+    known = (importance > 0) & importance.isfinite() & (rate >= 0) & rate.isfinite() if shapes else torch.zeros(1)
+    if not known.all():
+        raise ValueError(
+            f"importance {tuple(importance.shape)}, rate {tuple(rate.shape)}: give one positive importance and one rate of at "
+            f"least 0 an item{'' if items is None else f' ({items} items)'}, all finite"
+        )

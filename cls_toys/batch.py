@@ -18,10 +18,9 @@ import numpy as np
 import polars as pl
 import torch
 from jaxtyping import Float, Int
-from scipy import optimize
 from torch import Generator, Tensor
 
-from cls_toys import frames, probes
+from cls_toys import frames, optimise, probes
 from cls_toys import keys as make
 
 Rule = Literal["optimal", "least change"]
@@ -53,7 +52,7 @@ def change(
     ``optimal`` moves the items outside as little as can be; ``least change`` moves the weights as little as can be, as
     gradient descent on the batch alone does. Where the keys of a batch are dependent no write has all values exactly, and
     this one comes as close as it can. Raises ``ValueError`` on an unknown rule, bad keys, batches that are no sets of
-    items, and values of another number of columns.
+    items, values that are not finite or of another number of columns.
     """
     _check_request(keys, batches, values, rule)
     return _change(keys, batches, values, rule)[0]
@@ -65,16 +64,15 @@ def collateral(
     values: Float[Tensor, "*values out size"] | None = None,
     rule: Rule = "optimal",
 ) -> Float[Tensor, "*all"]:
-    """Collateral of each batch, by making the change and reading all items.
+    r"""Collateral of each batch, by making the change and reading all items.
+
+    .. math:: c_S = \frac{\sum_{j \notin S} \|\Delta W k_j\|^2}{\sum_{i \in S} \|\Delta W k_i\|^2}
 
     Without ``values`` the batch is asked for one unit vector an item, so that all values count alike. Infinite where the
-    keys of the batch are dependent, as not all values can be had then. Raises ``ValueError`` as :func:`change` does, and on
-    values that are all zero.
+    keys of the batch are dependent, as not all values can be had then. Raises ``ValueError`` as :func:`change` does, and
+    where all values of a batch are zero.
     """
-    _check(keys, batches)
-    values = torch.eye(batches.shape[-1], dtype=keys.dtype) if values is None else values
-    if not values.any():
-        raise ValueError("values are all zero: a write that asks for no change has no collateral")
+    values = _asked(keys, batches, values)
     _check_request(keys, batches, values, rule)
     rows, roots = _change(keys, batches, values, rule)
     moved = rows @ keys.mT  # [*all, out, items]
@@ -105,10 +103,10 @@ def inverse(
     r"""What all items move together for each unit that a batch is asked to: :math:`\operatorname{tr}(Y L_S^{-1} Y^\top)/\|Y\|^2`.
 
     L is the batch's block of the hat matrix. Without ``values`` that is the mean of the diagonal of its inverse. Infinite
-    where the keys of the batch are dependent.
+    where the keys of the batch are dependent. Raises ``ValueError`` as :func:`collateral` does.
     """
-    values = torch.eye(batches.shape[-1], dtype=keys.dtype) if values is None else values
-    vectors, roots = spectrum(keys, batches)
+    values = _asked(keys, batches, values)
+    vectors, roots, _, _ = _decompose(keys, batches)
     asked = (values @ vectors).square().sum(-2)  # [*all, size]
     total = torch.where(roots > 0, asked / roots.square(), 0.0).sum(-1) / values.square().sum((-2, -1))
     return torch.where(roots[..., -1] > 0, total, torch.inf)
@@ -215,31 +213,51 @@ def shares(codes: Mapping[str, Float[Tensor, "_ _"]], sizes: Sequence[int]) -> p
 
 
 def twins(angle: float, *, items: int, dim: int, generator: Generator) -> pl.DataFrame:
-    """A batch of two nearly parallel keys among Gaussian ones, asked for the same value, for opposite ones, and for values alike.
+    r"""A batch of two keys of one length at a small angle, among Gaussian ones, asked for several values, and one of them alone.
 
-    ``angle`` is between the two keys, in radians. One row a request: ``values, collateral``.
+    .. math:: k_2 = \cos\varphi\, k_1 + \sin\varphi\, \|k_1\|\, e, \qquad \|e\| = 1, \; e^\top k_1 = 0
+
+    ``angle`` is in radians. One row a request: ``values, collateral``: the same value, opposite ones, values that count alike,
+    and the first item alone. Raises ``ValueError`` on an angle outside (0, pi), fewer than two items or dimensions.
     """
+    if not 0 < angle < math.pi or items < 2 or dim < 2:
+        raise ValueError(
+            f"angle={angle}, items={items}, dim={dim}: give an angle between 0 and pi, and two items and dimensions or more"
+        )
     keys = make.gaussian(items, dim, generator=generator)
     aside = make.gaussian(1, dim, generator=generator)[0]
     aside = aside - (aside @ keys[0]) / keys[0].square().sum() * keys[0]
     keys[1] = math.cos(angle) * keys[0] + math.sin(angle) * keys[0].norm() * aside / aside.norm()
-    asked = {"the same": [[1.0, 1.0]], "opposite": [[1.0, -1.0]], "alike": [[1.0, 0.0], [0.0, 1.0]]}
-    pair = torch.tensor([0, 1])
-    costs = [float(collateral(keys, pair, torch.tensor(values, dtype=keys.dtype))) for values in asked.values()]
+    asked = {
+        "the same": [[1.0, 1.0]],
+        "opposite": [[1.0, -1.0]],
+        "alike": [[1.0, 0.0], [0.0, 1.0]],
+        "one alone": [[1.0]],
+    }
+    costs = [
+        float(collateral(keys, torch.arange(len(values[0])), torch.tensor(values, dtype=keys.dtype)))
+        for values in asked.values()
+    ]
     return pl.DataFrame({"values": list(asked), "collateral": costs})
 
 
-def within_basis(bases: int, dim: int, *, generator: Generator) -> pl.DataFrame:
-    """Batches from one of several bases that are orthogonal after whitening, one row a size from 1 to ``dim``.
+def within_basis(bases: int, dim: int, *, outputs: int, generator: Generator) -> pl.DataFrame:
+    """Batches from one of several bases that are orthogonal after whitening, one row a size from 1 to ``dim`` and kind of values.
 
-    ``batch_size, n_items, rank, collateral, condition``. The bases are orthonormal, and then distorted all alike.
+    ``batch_size, values, n_items, rank, collateral, condition``. The bases are orthonormal, and then distorted all alike;
+    ``values`` is ``alike`` or ``random``, as in :func:`writes`. Raises ``ValueError`` on ``bases < 1`` or ``dim < 1``.
     """
     keys = frames.orthobases(bases, dim, generator=generator) @ make.gaussian(dim, dim, generator=generator)
     common = {"n_items": len(keys), "rank": int(probes.rank(keys)), "condition": float(probes.condition(keys))}
-    batches = [torch.arange(size) for size in range(1, dim + 1)]
-    return pl.DataFrame(
-        common | {"batch_size": len(batch), "collateral": float(collateral(keys, batch))} for batch in batches
-    )
+    rows = []
+    for size in range(1, dim + 1):
+        asked = {"alike": None, "random": make.gaussian(outputs, size, generator=generator)}
+        rows += [
+            common
+            | {"batch_size": size, "values": kind, "collateral": float(collateral(keys, torch.arange(size), values))}
+            for kind, values in asked.items()
+        ]
+    return pl.DataFrame(rows)
 
 
 def gaussian(
@@ -247,8 +265,10 @@ def gaussian(
 ) -> Float[Tensor, "sizes trials"]:
     """Collateral of one batch of each size (the first items) in each of ``trials`` draws of Gaussian keys.
 
-    Each size has draws of its own. Raises ``ValueError`` on sizes outside ``1 .. min(items, dim)``.
+    Each size has draws of its own. Raises ``ValueError`` on sizes outside ``1 .. min(items, dim)`` and on no trials.
     """
+    if trials < 1:
+        raise ValueError(f"trials={trials}: draw keys at least once")
     if not all(1 <= size <= min(items, dim) for size in sizes):
         raise ValueError(f"sizes={list(sizes)}: a batch of independent keys holds 1 to {min(items, dim)} items")
     found = torch.empty(len(sizes), trials, dtype=make.DTYPE)
@@ -260,9 +280,7 @@ def gaussian(
     return found
 
 
-def search(
-    items: int, dim: int, size: int, *, starts: int, generator: Generator, steps: int = 300
-) -> Float[Tensor, "starts items dim"]:
+def search(items: int, dim: int, size: int, *, starts: int, generator: Generator) -> Float[Tensor, "starts items dim"]:
     """Codes found by minimising the mean collateral over all batches of ``size``, by L-BFGS over all keys from random starts.
 
     It knows nothing of the bound. Raises ``ValueError`` unless ``1 <= size <= dim <= items``.
@@ -271,21 +289,11 @@ def search(
         raise ValueError(f"size={size}, dim={dim}, items={items}: give 1 <= size <= dim <= items, or no mean is finite")
     batches = all_batches(items, size)
 
-    def mean(entries: np.ndarray) -> tuple[float, np.ndarray]:
-        keys = torch.tensor(entries.reshape(items, dim), requires_grad=True)
+    def mean(keys: Tensor) -> Tensor:
         basis = torch.linalg.qr(keys)[0][batches]  # [batches, size, dim]
-        loss = torch.linalg.inv(basis @ basis.mT).diagonal(dim1=-2, dim2=-1).mean() - 1
-        loss.backward()
-        return loss.item(), keys.grad.numpy().ravel()
+        return torch.linalg.inv(basis @ basis.mT).diagonal(dim1=-2, dim2=-1).mean() - 1
 
-    found = []
-    for _ in range(starts):
-        start = make.gaussian(items, dim, generator=generator).numpy().ravel()
-        best = optimize.minimize(
-            mean, start, jac=True, method="L-BFGS-B", options={"maxiter": steps, "ftol": 1e-15, "gtol": 1e-10}
-        )
-        found.append(torch.from_numpy(best.x.reshape(items, dim)))
-    return torch.stack(found)
+    return optimise.minimise_keys(mean, items, dim, starts=starts, generator=generator)
 
 
 def searched(sizes: Sequence[tuple[int, int, int]], *, starts: int, generator: Generator) -> pl.DataFrame:
@@ -323,10 +331,21 @@ def _check_request(keys: Tensor, batches: Tensor, values: Tensor, rule: str) -> 
     if rule not in get_args(Rule):
         raise ValueError(f"rule={rule!r}: must be one of {', '.join(get_args(Rule))}")
     _check(keys, batches)
-    if values.shape[-1] != batches.shape[-1]:
+    if values.ndim < 2 or values.shape[-1] != batches.shape[-1] or not torch.isfinite(values).all():
         raise ValueError(
-            f"values have shape {tuple(values.shape)}: give one column for each of the {batches.shape[-1]} items"
+            f"values have shape {tuple(values.shape)}: give one column for each of the {batches.shape[-1]} items, all finite"
         )
+
+
+def _asked(keys: Tensor, batches: Tensor, values: Tensor | None) -> Tensor:
+    """The values, or one unit vector an item; each batch must be asked for something."""
+    _check(keys, batches)
+    if values is None:
+        return torch.eye(batches.shape[-1], dtype=keys.dtype)
+    _check_request(keys, batches, values, "optimal")
+    if not values.any(-1).any(-1).all():
+        raise ValueError("values are all zero: a write that asks for no change has no collateral")
+    return values
 
 
 def _check(keys: Tensor, batches: Tensor) -> None:

@@ -15,6 +15,7 @@ from scipy import optimize
 from torch import Generator, Tensor
 
 from cls_toys import keys as make
+from cls_toys import optimise
 
 BISECTIONS = 200  # of the ratio of two prices: more than float64 resolves
 
@@ -78,27 +79,14 @@ def flattest_found(
     It minimises a smooth norm of the restricted curvature that tends to its largest eigenvalue, and computes no eigenvector.
     """
     scale = torch.linalg.matrix_norm(hessian)
-    span = make.gaussian(len(hessian), m, generator=generator).requires_grad_()
-    optimiser = torch.optim.LBFGS(
-        [span],
-        max_iter=steps,
-        history_size=20,
-        tolerance_grad=1e-14,
-        tolerance_change=1e-16,
-        line_search_fn="strong_wolfe",
-    )
 
-    def objective() -> Tensor:
-        optimiser.zero_grad()
+    def norm(span: Tensor) -> Tensor:
         basis = torch.linalg.qr(span).Q
         restricted = basis.mT @ (hessian / scale) @ basis
         fourth = torch.linalg.matrix_power(restricted, 4)
-        loss = fourth.square().sum().log() / 8
-        loss.backward()
-        return loss
+        return fourth.square().sum().log() / 8
 
-    optimiser.step(objective)
-    return span.detach()
+    return optimise.minimise(norm, make.gaussian(len(hessian), m, generator=generator), steps)
 
 
 def harmless_found(hessian: Float[Tensor, "dim dim"], forgetting: float, radius: float, *, generator: Generator) -> int:

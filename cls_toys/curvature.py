@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from cls_toys import ensembles
+from cls_toys import ensembles, probes
 from cls_toys.ensembles import Ensemble
 
 DTYPE = torch.float64
@@ -29,10 +29,12 @@ def shared_stiffness(dim: int, stiff: float, flat: float = 0.0) -> Float[Tensor,
 def random_curvatures(dims: Sequence[int], trials: int, *, generator: Generator) -> pl.DataFrame:
     """:func:`misjudged` on random curvatures of random rank: ``n_parameters, rank, undercharge, overcharge``, one row each.
 
-    Raises ``ValueError`` on ``trials < 1``.
+    Raises ``ValueError`` on ``trials < 1``, on no dimensions, and on one below 1.
     """
-    if trials < 1:
-        raise ValueError(f"trials={trials}: draw at least one curvature")
+    if trials < 1 or not dims or min(dims) < 1:
+        raise ValueError(
+            f"dims={list(dims)}, trials={trials}: draw at least one curvature, each in one dimension or more"
+        )
     rows = []
     for dim in dims:
         for rank in torch.randint(1, dim + 1, (trials,), generator=generator).tolist():
@@ -49,19 +51,28 @@ def misjudged(curvature: Float[Tensor, "dim dim"]) -> tuple[float, float]:
        \quad D = \operatorname{diag} \mathcal{H}
 
     The second is infinite where the curvature is singular up to rounding. Parameters with a zero diagonal are left out.
-    Raises ``ValueError`` on a matrix that is not symmetric or not finite, and on one without a positive diagonal entry.
+    Raises ``ValueError`` on a matrix that is not symmetric, not finite or, beyond rounding, not positive semidefinite, and on
+    one without a positive diagonal entry.
 
     >>> tuple(round(factor, 9) for factor in misjudged(torch.ones(3, 3, dtype=DTYPE)))
     (3.0, inf)
     """
-    if not torch.isfinite(curvature).all() or not torch.allclose(curvature, curvature.mT, rtol=1e-10):
-        raise ValueError("the curvature holds NaN or infinity, or is not symmetric: give a symmetric, finite matrix")
+    square = curvature.ndim == 2 and curvature.shape[0] == curvature.shape[1]
+    if not square or not torch.isfinite(curvature).all() or not torch.allclose(curvature, curvature.mT, rtol=1e-10):
+        raise ValueError(
+            f"the curvature, of shape {tuple(curvature.shape)}, holds NaN or infinity, or is not symmetric: give a symmetric, "
+            "finite matrix"
+        )
     used = curvature.diagonal() > 0
     if not used.any():
         raise ValueError("the curvature has no positive diagonal entry: there is nothing to protect")
     root = curvature.diagonal()[used].sqrt()
     values = torch.linalg.eigvalsh(curvature[used][:, used] / root / root[:, None])
-    zero = len(root) * torch.finfo(values.dtype).eps * values[-1]
+    eps = torch.finfo(values.dtype).eps
+    left_out = curvature[~used].abs()  # of a semidefinite matrix, rows of zeros
+    if (left_out > math.sqrt(eps) * curvature.abs().max()).any() or values[0] < -math.sqrt(eps) * values[-1]:
+        raise ValueError("the curvature is negative in some direction: give a positive semidefinite matrix")
+    zero = len(root) * eps * values[-1]
     return float(values[-1]), math.inf if values[0] <= zero else float(1 / values[0])
 
 
@@ -72,11 +83,13 @@ def readout_fisher(
 
     .. math:: F = \frac1n \sum_i (\operatorname{diag}(p_i) - p_i p_i^\top) \otimes k_i k_i^\top
 
-    The expectation is over labels drawn from the model, not over the labels of the data. Raises ``ValueError`` on rows of
-    ``probabilities`` that do not sum to 1, and where there is not one row an item.
+    The expectation is over labels drawn from the model, not over the labels of the data. Raises ``ValueError`` on bad keys, on
+    rows of ``probabilities`` that are none or do not sum to 1, and where there is not one row an item.
     """
+    probes.check_keys(keys)
     sums = probabilities.sum(-1)
-    if len(keys) != len(probabilities) or len(keys) == 0 or not torch.allclose(sums, torch.ones_like(sums)):
+    sound = torch.allclose(sums, torch.ones_like(sums)) and bool((probabilities >= 0).all())
+    if len(keys) != len(probabilities) or not sound:
         raise ValueError(
             f"keys {tuple(keys.shape)}, probabilities {tuple(probabilities.shape)}: give one row each an item, of probabilities "
             "that sum to 1"

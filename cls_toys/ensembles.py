@@ -7,7 +7,6 @@ Each has one hidden layer of rectified units,
 and is trained exactly as :func:`cls_toys.networks.fit` would train it alone, in a fraction of the time.
 """
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Generator, Tensor, nn
 
-from cls_toys import networks, tasks
+from cls_toys import networks, optimise, tasks
 from cls_toys.networks import Training
 
 
@@ -79,7 +78,7 @@ def train(
     """The ensemble after training: each network on its items, in the order that its own generator draws.
 
     Weights of the hidden layer outside ``masks`` are 0 from the start and stay 0. Raises ``ValueError`` without items, on
-    labels that are no index of an output, and where there is not one generator a network.
+    labels that are no index of an output, inputs of another shape or not finite, and where there is not one generator a network.
     """
     count, items = labels.shape
     n_outputs = ensemble.output_bias.shape[-1]
@@ -91,12 +90,16 @@ def train(
         raise ValueError(
             f"labels have shape {tuple(labels.shape)}: give at least one item, and labels from 0 to {n_outputs - 1}"
         )
+    n_inputs = ensemble.hidden_weight.shape[-1]
+    if inputs.shape != (count, items, n_inputs) or not torch.isfinite(inputs).all():
+        raise ValueError(
+            f"inputs have shape {tuple(inputs.shape)}: give finite ones of shape {(count, items, n_inputs)}, one an item"
+        )
     parameters = [part.clone() for part in ensemble]
     if masks is not None:
         parameters[0] *= masks
-    moments = [(torch.zeros_like(part), torch.zeros_like(part)) for part in parameters]
+    step = optimise.adam(parameters)
     rows = torch.arange(count)[:, None]
-    steps = 0
     for _ in range(training.epochs):
         order = torch.stack([torch.randperm(items, generator=generator) for generator in generators])
         for batch in order.split(training.batch, dim=1):
@@ -105,21 +108,11 @@ def train(
             # The sum over networks of each one's mean loss: no gradient of one reaches another.
             loss = nn.functional.cross_entropy(guess, labels[rows, batch].flatten(), reduction="sum") / batch.shape[1]
             gradients = torch.autograd.grad(loss, of_batch)
-            parameters = [part.detach() for part in parameters]
-            steps += 1
-            for part, gradient, moment in zip(parameters, gradients, moments, strict=True):
-                _adam(part, gradient, *moment, training.learning_rate, steps)
+            parameters = [part.requires_grad_(False) for part in parameters]
+            step(gradients, training.learning_rate)
             if masks is not None:
                 parameters[0] *= masks
     return Ensemble(*parameters)
-
-
-def _adam(part: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, rate: float, steps: int) -> None:
-    """One step of Adam in place, as torch.optim.Adam makes it; that one imports a compiler, which takes seconds."""
-    mean.lerp_(gradient, 1 - 0.9)
-    square.mul_(0.999).addcmul_(gradient, gradient, value=1 - 0.999)
-    length = square.sqrt() / math.sqrt(1 - 0.999**steps)
-    part.addcdiv_(mean, length + 1e-8, value=-rate / (1 - 0.9**steps))
 
 
 class Trained(NamedTuple):

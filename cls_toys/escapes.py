@@ -9,12 +9,13 @@ from cls_toys.keys import DTYPE
 class Packed(nn.Module):
     """Digits of one real number, read by their place: each can be written without touching the others.
 
-    The input of an item is the place of its digit, from 0 for the units.
+    The input of an item is the place of its digit, from 0 for the units. The number starts at one half, away from where a
+    digit would jump: its derivative is 0 there.
     """
 
     def __init__(self, base: int = 256) -> None:
         super().__init__()
-        self.base, self.number = base, nn.Parameter(torch.zeros((), dtype=DTYPE))
+        self.base, self.number = base, nn.Parameter(torch.full((), 0.5, dtype=DTYPE))
 
     def forward(self, places: Tensor) -> Tensor:
         """The digit at each place, ``[items, 1]``."""

@@ -38,10 +38,12 @@ def compare(keys: Float[Tensor, "items dim"], thresholds: Sequence[float], degre
     condition, mean_collateral, sum_writability``.
 
     ``setting`` is the threshold or degree in words; ``degree`` is null for a thresholded memory. The mean is over the items
-    whose features are not all zero. Measured by writing each item into a copy of the memory and reading all.
+    whose features are not all zero. Measured by writing each item into a copy of the memory and reading all. Raises
+    ``ValueError`` on bad keys, a threshold outside [0, 1) and a degree below 1.
     """
     rows = []
-    for memory, setting, rule, degree, store, features in _memories(keys, thresholds, degrees):
+    memories = list(_memories(keys, thresholds, degrees))  # made first, so that a bad setting is seen before any work
+    for memory, setting, rule, degree, store, features in memories:
         answered = probes.nonzero_keys(features)
         values = torch.ones(len(keys), OUTPUTS, dtype=keys.dtype)
         collateral = probes.collateral(store, keys, values)[answered]
@@ -97,7 +99,7 @@ def random_collateral(
     .. math:: \frac{1}{n} \sum_i \sum_{j \neq i} g(\langle k_i, k_j \rangle)^2
 
     It is what writing into a :class:`ThresholdedStore` measures, for many draws at a time. Raises ``ValueError`` on a
-    threshold outside [0, 1).
+    threshold outside [0, 1), no item, no dimension and no trial.
     """
     if not 0 <= threshold < 1:
         raise ValueError(f"threshold={threshold}: must be at least 0 and below 1")

@@ -8,35 +8,42 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
-from cls_toys import escapes, networks, probes, tangent
+from cls_toys import escapes, networks, optimise, probes, tangent
 from cls_toys import keys as make
+
+RATE = 0.03  # of the search: with less, a few hundred steps do not reach what lies off the tangent
 
 
 def search(
-    network: nn.Module, inputs: Float[Tensor, "items ..."], size: float, *, steps: int = 1000, rate: float = 0.01
+    network: nn.Module, inputs: Float[Tensor, "items ..."], size: float, *, steps: int = 1000
 ) -> Float[Tensor, "items parameters"]:
     r"""One finite write an item that moves its output by about ``size`` with least collateral, by Adam over all parameters.
 
     .. math:: \min_\delta \; \ln \frac{\sum_j \Delta_j^2}{\Delta_i^2} + \Big(\frac{\Delta_i}{h} - 1\Big)^2
 
-    It starts from one gradient step and sees only the network. The network has one output. Raises ``ValueError`` on a size
-    that is not positive and finite.
+    It starts from one gradient step and sees only the network. Raises ``ValueError`` on a size that is not positive and
+    finite, on ``steps < 1``, and on a network of several outputs.
     """
     if not 0 < size < math.inf:
         raise ValueError(f"size={size}: a write needs a positive and finite size")
-    keys = tangent.features(network, inputs)[:, 0]
+    if steps < 1:
+        raise ValueError(f"steps={steps}: a search needs at least one step")
+    keys = _single(tangent.features(network, inputs))
     deltas = (size * keys / keys.square().sum(-1, keepdim=True)).requires_grad_()
-    optimiser = torch.optim.Adam([deltas], lr=rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    for _ in range(steps):
-        optimiser.zero_grad()
+    descend = optimise.adam([deltas])
+    for step in range(steps):
         change = tangent.changes(network, inputs, deltas)[..., 0]  # [write, item]
         hit = change.diagonal()
         loss = (change.square().sum(-1) / hit.square()).log() + (hit / size - 1).square()
-        loss.sum().backward()
-        optimiser.step()
-        schedule.step()
+        descend(torch.autograd.grad(loss.sum(), [deltas]), RATE * (1 + math.cos(math.pi * step / steps)) / 2)
     return deltas.detach()
+
+
+def _single(features: Tensor) -> Tensor:
+    """The features of a network's one output, ``[items, parameters]``."""
+    if features.shape[1] != 1:
+        raise ValueError(f"the network has {features.shape[1]} outputs: give one of a single output")
+    return features[:, 0]
 
 
 def judge(
@@ -45,16 +52,19 @@ def judge(
     """What one finite write an item really does, the network having one output.
 
     One row an item: ``item, writability, leverage, off_tangent, hit, write_norm, change_norm``. Writes that change
-    nothing are left out.
+    nothing are left out. Raises ``ValueError`` on a network of several outputs, and unless there is one write an item.
     """
     features = tangent.features(network, inputs)
+    leverage = probes.leverage(_single(features))
+    if len(deltas) != len(inputs):
+        raise ValueError(f"{len(deltas)} writes for {len(inputs)} items: give one write an item")
     change = tangent.changes(network, inputs, deltas)
     moved = change[..., 0].square()  # [write, item]
     table = pl.DataFrame(
         {
             "item": range(len(inputs)),
             "writability": (moved.diagonal() / moved.sum(-1)).numpy(),
-            "leverage": probes.leverage(features[:, 0]).numpy(),
+            "leverage": leverage.numpy(),
             "off_tangent": tangent.off_tangent(features, change).numpy(),
             "hit": change[..., 0].diagonal().numpy(),
             "write_norm": deltas.norm(dim=1).numpy(),
@@ -77,7 +87,7 @@ def compare(
 
     With them, ``rule, size``, and the rank and condition number of the tangent features.
     """
-    keys = tangent.features(network, inputs)[:, 0]
+    keys = _single(tangent.features(network, inputs))
     writes = {
         (rule, size): size * direction / (direction * keys).sum(-1, keepdim=True)
         for rule, direction in (("optimal direction", probes.optimal_directions(keys)), ("one step", keys))
@@ -98,7 +108,7 @@ def shrinking(network: nn.Module, inputs: Float[Tensor, "items ..."], lengths: C
     The network has one output. One row a length, in the order given: ``length_inverse, writability, leverage``. At a single item
     the first-order error can vanish by accident.
     """
-    keys = tangent.features(network, inputs)[:, 0]
+    keys = _single(tangent.features(network, inputs))
     leverage, writes = probes.leverage(keys), nn.functional.normalize(probes.optimal_directions(keys))
     moved = torch.stack([tangent.changes(network, inputs, length * writes)[..., 0].square() for length in lengths])
     writability = moved.diagonal(dim1=1, dim2=2) / moved.sum(-1)  # [length, item]

@@ -36,8 +36,11 @@ def regression(
 
 
 def best_conditioned(networks: Iterable[Network]) -> Network:
-    """Of networks with one output, the one whose gradients have the least condition number."""
-    return min(networks, key=lambda network: float(probes.condition(tangent.features(*network)[:, 0])))
+    """Of networks with one output, the one whose gradients have the least condition number; ``ValueError`` on none."""
+    candidates = list(networks)
+    if not candidates:
+        raise ValueError("no networks are given: there is none to choose")
+    return min(candidates, key=lambda network: float(probes.condition(tangent.features(*network)[:, 0])))
 
 
 def classifier(hidden: int, items: int, *, generator: Generator, epochs: int = 0) -> Network:
@@ -76,7 +79,7 @@ def spend(zoo: Mapping[tuple[str, str], Network], *, generator: Generator) -> pl
         common = {
             "network": name, "state": state, "n_items": len(inputs), "n_outputs": features.shape[1],
             "n_parameters": features.shape[2], "rank": int(probes.rank(keys)), "condition": float(probes.condition(keys)),
-            "exact_hit": float(tangent.exact_hit(features).mean()), "sum_best": float(tangent.best_directions(features)[0].sum()),
+            "exact_hit": float(tangent.exact_hit(features).mean()), "sum_best": _sum_best(features),
             "output": range(len(keys)), "leverage": probes.leverage(keys).numpy(),
         }  # fmt: skip
         directions = (
@@ -175,8 +178,13 @@ def weighed_totals(
     """Of the features of :func:`softmax_readout`: ``tangent_rank``, ``sum_best``, and the ``rank`` of the keys."""
     return {
         "tangent_rank": int(probes.rank(weighed.flatten(0, 1))), "rank": int(probes.rank(keys)),
-        "sum_best": float(tangent.best_directions(weighed)[0].sum()),
+        "sum_best": _sum_best(weighed),
     }  # fmt: skip
+
+
+def _sum_best(features: Tensor) -> float:
+    """Total writability when each item is written in its best direction, by making the writes."""
+    return float(tangent.item_shares(features, tangent.best_directions(features)[1]).sum())
 
 
 def gaps(totals: pl.DataFrame) -> pl.DataFrame:

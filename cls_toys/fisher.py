@@ -72,11 +72,20 @@ def importance(task: Quadratic, penalty: str) -> Float[Tensor, "dim dim"]:
     return task.curvature if penalty == "full" else torch.diag(task.curvature.diagonal())
 
 
-def _check(importance: Tensor, strength: float) -> None:
+def _check(importance: Tensor, strength: float, anchor: Tensor) -> None:
+    if importance.shape != (len(anchor), len(anchor)):
+        raise ValueError(
+            f"importance has shape {tuple(importance.shape)}, the anchor {len(anchor)} weights: give a row and a column a weight"
+        )
     if not torch.isfinite(importance).all() or (importance.diagonal() < 0).any():
         raise ValueError("importance holds a negative or no finite number: give a positive semidefinite matrix")
     if not 0 <= strength < math.inf:
         raise ValueError(f"strength={strength}: must be finite and at least 0")
+
+
+def _check_rate(rate: float) -> None:
+    if not 0 < rate < math.inf:
+        raise ValueError(f"rate={rate}: give a positive, finite rate")
 
 
 def consolidate(
@@ -86,12 +95,13 @@ def consolidate(
 
     .. math:: (\mathcal{H}_B + \lambda F)\,(w - a) = \mathcal{H}_B\,(m_B - a)
 
-    Raises ``ValueError`` on an importance that is no finite matrix with a diagonal of at least 0, and a negative strength.
+    Raises ``ValueError`` on an importance that is no finite matrix with a row a weight and a diagonal of at least 0, and on
+    a strength that is negative or not finite.
 
     >>> consolidate(rotated(1.0, 1.0, 1.0).new, torch.zeros(2).double(), torch.eye(2).double(), 1.0)
     tensor([0.5000, 0.0000], dtype=torch.float64)
     """
-    _check(importance, strength)
+    _check(importance, strength, anchor)
     pull = new.curvature @ (new.optimum - anchor)
     return (
         anchor + torch.linalg.lstsq(new.curvature + strength * importance, pull[:, None], driver="gelsd").solution[:, 0]
@@ -107,12 +117,15 @@ def proximal_step(
     rate: float,
     strength: float,
 ) -> Float[Tensor, " dim"]:
-    r"""One step down the new loss, then the exact minimum of penalty and distance: stable at any strength.
+    r"""One step down the new loss, then the exact minimum of penalty and distance: stable at any strength if that step is.
 
     .. math:: w \leftarrow (I + \eta\lambda F)^{-1} (w - \eta \nabla L_B(w) + \eta\lambda F a)
 
-    An explicit step on the penalty diverges once :math:`\eta\lambda` times the largest eigenvalue of F exceeds 2.
+    An explicit step on the penalty diverges once :math:`\eta\lambda` times the largest eigenvalue of F exceeds 2. Raises
+    ``ValueError`` as :func:`consolidate`, and on a rate that is not positive and finite.
     """
+    _check(importance, strength, anchor)
+    _check_rate(rate)
     pull = rate * strength * importance
     return torch.linalg.solve(torch.eye(len(point), dtype=point.dtype) + pull, point - rate * gradient + pull @ anchor)
 
@@ -126,7 +139,12 @@ def explicit_step(
     rate: float,
     strength: float,
 ) -> Float[Tensor, " dim"]:
-    """One gradient step on new loss and penalty together."""
+    r"""One gradient step on new loss and penalty together. Raises ``ValueError`` as :func:`proximal_step`.
+
+    .. math:: w \leftarrow w - \eta (\nabla L_B(w) + \lambda F (w - a))
+    """
+    _check(importance, strength, anchor)
+    _check_rate(rate)
     return point - rate * (gradient + strength * importance @ (point - anchor))
 
 
@@ -140,10 +158,9 @@ def descend(
     steps: int,
     step: Callable[..., Tensor] = proximal_step,
 ) -> Float[Tensor, "points dim"]:
-    """The path of learning from the anchor, its start included. Raises ``ValueError`` on ``steps < 1`` or a rate not positive."""
-    _check(importance, strength)
-    if steps < 1 or not 0 < rate < math.inf:
-        raise ValueError(f"steps={steps}, rate={rate}: give at least one step and a positive, finite rate")
+    """The path of learning from the anchor, its start included. Raises ``ValueError`` on ``steps < 1``, and as ``step``."""
+    if steps < 1:
+        raise ValueError(f"steps={steps}: take at least one step")
     path = [anchor]
     for _ in range(steps):
         gradient = new.curvature @ (path[-1] - new.optimum)
@@ -154,9 +171,12 @@ def descend(
 def compare(problems: Sequence[dict[str, float]], strengths: Sequence[float]) -> pl.DataFrame:
     """One row a problem, penalty and strength: the arguments of :func:`rotated`, where learning ends, and the losses.
 
-    Columns: ``old_curvature, new_curvature, new_target, axis_share, penalty, penalty_strength, w_1, w_2, old, new, total``
-    and ``condition``, that of the linear system which was solved.
+    Columns: ``old_curvature, new_curvature, new_target, axis_share, penalty, penalty_strength, w_1, w_2, old, new, total``,
+    ``share_of_gain``, the total over the new loss at the old optimum, which is all that the new task has to gain, and
+    ``condition``, that of the linear system which was solved. Raises ``ValueError`` on no problems or no strengths.
     """
+    if not problems or not strengths:
+        raise ValueError(f"{len(problems)} problems, {len(strengths)} strengths: give at least one of each")
     rows = []
     for problem in problems:
         tasks = rotated(**problem)
@@ -165,10 +185,12 @@ def compare(problems: Sequence[dict[str, float]], strengths: Sequence[float]) ->
             for strength in strengths:
                 point = consolidate(tasks.new, tasks.old.optimum, weights, strength)
                 old, new = tasks.old.loss(point), tasks.new.loss(point)
+                share = (old + new) / tasks.new.loss(tasks.old.optimum)
                 values = torch.linalg.svdvals(tasks.new.curvature + strength * weights)
                 found = {
                     "penalty": penalty, "penalty_strength": strength, "w_1": float(point[0]), "w_2": float(point[1]),
-                    "old": old, "new": new, "total": old + new, "condition": float(values[0] / values[-1]),
+                    "old": old, "new": new, "total": old + new, "share_of_gain": share,
+                    "condition": float(values[0] / values[-1]),
                 }  # fmt: skip
                 rows.append(problem | found)
     return pl.DataFrame(rows)
@@ -177,10 +199,13 @@ def compare(problems: Sequence[dict[str, float]], strengths: Sequence[float]) ->
 def any_diagonal(problems: Sequence[dict[str, float]], trials: int, *, generator: Generator) -> pl.DataFrame:
     """One row a problem and trial: :func:`rotated`'s arguments, and the ``total`` loss with two random diagonal weights.
 
-    Their logarithms are uniform, from 1e-4 to 1e4 times the old curvature. Raises ``ValueError`` on ``trials < 1``.
+    Their logarithms are uniform, from 1e-4 to 1e4 times the old curvature. Raises ``ValueError`` on no problems, and on
+    ``trials < 1``.
     """
-    if trials < 1:
-        raise ValueError(f"trials={trials}: draw at least one penalty")
+    if not problems or trials < 1:
+        raise ValueError(
+            f"{len(problems)} problems, trials={trials}: give at least one problem, draw at least one penalty"
+        )
     rows = []
     for problem in problems:
         tasks = rotated(**problem)
@@ -208,8 +233,11 @@ def best_strength(tasks: Tasks, penalty: str = "diagonal") -> tuple[float, float
 def search(problems: Sequence[dict[str, float]]) -> pl.DataFrame:
     """:func:`best_strength` of the diagonal for each problem: :func:`rotated`'s arguments, ``best_strength, best_loss``.
 
-    ``share_of_gain`` is that loss over the new loss at the old optimum: all that the new task has to gain.
+    ``share_of_gain`` is that loss over the new loss at the old optimum: all that the new task has to gain. Raises
+    ``ValueError`` on no problems.
     """
+    if not problems:
+        raise ValueError("no problems are given: give at least one")
     rows = []
     for problem in problems:
         tasks = rotated(**problem)
@@ -222,8 +250,11 @@ def search(problems: Sequence[dict[str, float]]) -> pl.DataFrame:
 def level_curve(tasks: Tasks, loss: float, points: int = 200) -> pl.DataFrame:
     """The closed curve ``w_1, w_2`` on which the two losses together are ``loss``, for tasks that have one optimum in common.
 
-    Raises ``ValueError`` where old and new loss together have a flat direction, or ``loss`` is not positive.
+    Raises ``ValueError`` where old and new loss together have a flat direction, ``loss`` is not positive, or there are
+    fewer than three points.
     """
+    if points < 3:
+        raise ValueError(f"points={points}: a closed curve needs at least 3")
     curvature = tasks.old.curvature + tasks.new.curvature
     values, vectors = torch.linalg.eigh(curvature)
     if not loss > 0 or values[0] <= 0:

@@ -1,6 +1,8 @@
 """Every memory on one plane: what a write costs the others, against how densely the memory is packed."""
 
+import math
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 from typing import NamedTuple
 
 import polars as pl
@@ -43,20 +45,33 @@ def frontier_point(
 
     The memory is taken as it is: fill it first if what it holds matters. ``values`` are what is written, by default what
     is read now plus ``change``, which has to be small where a write is right to first order only. Raises ``ValueError`` on bad
-    keys, keys that are all zero, and values that are not one an item.
+    keys, keys that are all zero, values that are not one an item or not finite, a change that is 0 or not finite, and where
+    the store does not keep the protocol: a member is missing, ``parameters`` is no positive number, ``read`` gives no row an
+    item, or a write into a copy is read in the store itself.
 
     >>> frame = make.harmonic_frame(12, 4)
     >>> frontier_point(LinearStore(frame), frame).mean_collateral  # 12 / 4 - 1: on the bound
     2.0...
     """
+    _check_store(store)
     nonzero = probes.nonzero_keys(keys)
     if not nonzero.any():
         raise ValueError(f"all {len(keys)} keys are zero, so no write moves an item; give at least one nonzero key")
     if values is not None and len(values) != len(keys):
         raise ValueError(f"values have shape {tuple(values.shape)}: give one value for each of the {len(keys)} keys")
+    if values is not None and not torch.isfinite(values).all():
+        raise ValueError("values hold NaN or infinity: every entry must be finite")
+    if change == 0 or not math.isfinite(change):
+        raise ValueError(f"change={change}: must be finite and not 0, or a write moves nothing")
     keys = keys[nonzero]
-    values = store.read(keys) + change if values is None else values[nonzero]
+    held = store.read(keys).clone()
+    if held.ndim != 2 or len(held) != len(keys):
+        raise ValueError(f"read gives {tuple(held.shape)} at {len(keys)} keys: it must give [items, out]")
+    values = held + change if values is None else values[nonzero]
     out, rank = values.shape[1], int(probes.rank(keys))
+    collateral = probes.collateral(store, keys, values)
+    if not torch.allclose(store.read(keys), held, rtol=0, atol=0, equal_nan=True):
+        raise ValueError(f"{type(store).__name__} reads otherwise after writes into copies: copy must share no state")
     return FrontierPoint(
         n_keys=len(keys),
         rank=rank,
@@ -64,8 +79,19 @@ def frontier_point(
         parameters=store.parameters,
         per_dimension=len(keys) / rank,
         per_parameter=len(keys) * out / store.parameters,
-        mean_collateral=float(probes.collateral(store, keys, values).mean()),
+        mean_collateral=float(collateral.mean()),
     )
+
+
+def _check_store(store: object) -> None:
+    if missing := [member for member in ("read", "write", "parameters", "copy") if not hasattr(store, member)]:
+        raise ValueError(
+            f"{type(store).__name__} has no {', '.join(missing)}: a store has read, write, parameters and copy"
+        )
+    if not isinstance(store.parameters, Integral) or store.parameters < 1:
+        raise ValueError(
+            f"parameters of {type(store).__name__} is {store.parameters!r}: make it a property that gives a positive integer"
+        )
 
 
 def survey(
@@ -80,8 +106,16 @@ def survey(
     """Every memory of this package at several loads: one row each, ``store, rule, load``, and its :class:`FrontierPoint`.
 
     ``loads`` are items per dimension of the keys, which are random directions in ``dim`` dimensions; ``replay`` are budgets, in
-    steps over all items. Networks and toy models have sizes of their own: of a network, the load counts items per parameter.
+    steps over all items. Other memories have sizes of their own. Of a network the load counts items per parameter, of a
+    Willshaw memory items per unit; this one is placed at a load of 2, too, where it is neither empty nor full.
+    Raises ``ValueError`` on a load that is not positive and finite, on no dimension, and on a budget of replay below 1.
     """
+    if dim < 1:
+        raise ValueError(f"dim={dim}: keys need at least one dimension")
+    if not all(0 < load < math.inf for load in loads):
+        raise ValueError(f"loads={list(loads)}: items per dimension must be positive and finite")
+    if any(steps < 1 for steps in replay):
+        raise ValueError(f"replay={list(replay)}: a budget is at least one step")
     rows = []
     for load in loads:
         items = max(1, round(load * dim))
@@ -90,9 +124,11 @@ def survey(
         if items >= dim:
             frame = make.harmonic_frame(items, dim)
             rows += _place(frame, load, {("linear", "tight frame"): LinearStore(frame, rule="optimal")})
-        rows += _willshaw(8 * dim, load, generator=generator)
-        rows += _network(load, train_steps, generator=generator)
+    for load in sorted({*map(float, loads), MIDDLING}):
+        rows += _willshaw(load, generator=generator)
     rows += _toy_models(toy_steps, generator=generator)
+    for load in loads:
+        rows += _network(load, train_steps, generator=generator)
     return pl.DataFrame(rows)
 
 
@@ -127,11 +163,15 @@ def _place(keys: Tensor, load: float, stores: dict[tuple[str, str], Store], **op
     ]
 
 
-def _willshaw(dim: int, load: float, *, generator: Generator, active: int = 4) -> list[dict]:
+UNITS, ACTIVE = 128, 4  # of a Willshaw memory
+MIDDLING = 2.0  # load of one that is neither empty nor full
+
+
+def _willshaw(load: float, *, generator: Generator) -> list[dict]:
     """A binary memory that has learnt all its items, and is then given a second value at one of them."""
-    items = max(1, round(load * dim))
-    keys, values, new = (make.sparse_binary(items, dim, active, generator=generator) for _ in range(3))
-    store = WillshawStore(dim, dim)
+    items = max(1, round(load * UNITS))
+    keys, values, new = (make.sparse_binary(items, UNITS, ACTIVE, generator=generator) for _ in range(3))
+    store = WillshawStore(UNITS, UNITS)
     for key, value in zip(keys, values, strict=True):
         store.write(key, value)
     return [{"store": "Willshaw", "rule": "binary", "load": float(load)} | frontier_point(store, keys, new)._asdict()]
@@ -142,7 +182,7 @@ def _network(load: float, train_steps: int, *, generator: Generator) -> list[dic
     items = max(2, round(load * 21))
     network, inputs = first_order.regression((3, 4, 1), "tanh", items, generator=generator, steps=train_steps)
     stores = {("network", label): NetworkStore(network, inputs, rule) for rule, label in RULES.items()}
-    return _place(inputs, load, stores, change=1e-6)
+    return _place(inputs, load, stores, change=1e-8)  # with as many items as parameters, writes are long: 1e-6 bends
 
 
 RULES = {"local": "one step", "optimal": "optimal"}

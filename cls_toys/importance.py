@@ -25,10 +25,16 @@ def ablate(
 
     .. math:: y^{(j)}(x) = y(x) - (h_j(x) - a_j) V_j
 
-    Raises ``ValueError`` on activations that are not finite, or of no items or units.
+    Raises ``ValueError`` on activations that are not finite, or of no items or units, and on a readout, a bias or values of
+    another shape.
     """
     if 0 in hidden.shape or not torch.isfinite(hidden).all():
         raise ValueError(f"activities have shape {tuple(hidden.shape)}: give at least one item and unit, all finite")
+    if readout.shape != (len(bias), hidden.shape[1]) or instead.shape != hidden.shape[1:]:
+        raise ValueError(
+            f"readout {tuple(readout.shape)}, bias {tuple(bias.shape)}, values {tuple(instead.shape)} of {hidden.shape[1]} "
+            "units: give one column of the readout and one value a unit, one bias an output"
+        )
     change = (hidden - instead).mT[..., None] * readout.mT[:, None]  # [hidden, items, outputs]
     return hidden @ readout.mT + bias - change
 
@@ -38,7 +44,17 @@ def damage(
     intact: Float[Tensor, "items outputs"],
     labels: Int[Tensor, " items"],
 ) -> tuple[Float[Tensor, " hidden"], Float[Tensor, " hidden"]]:
-    """Rise of the mean cross-entropy, and loss of accuracy, of each row of ``guesses`` against the intact outputs."""
+    """Rise of the mean cross-entropy, and loss of accuracy, of each row of ``guesses`` against the intact outputs.
+
+    Raises ``ValueError`` where there is not one label an item, of at least one, or a label is no index of an output.
+    """
+    if guesses.shape[1:] != intact.shape or labels.shape != intact.shape[:1] or not len(labels):
+        raise ValueError(
+            f"guesses {tuple(guesses.shape)}, intact {tuple(intact.shape)}, labels {tuple(labels.shape)}: give at least one "
+            "item, and one label each"
+        )
+    if labels.min() < 0 or labels.max() >= intact.shape[1]:
+        raise ValueError(f"labels run from {labels.min()} to {labels.max()}: give 0 to {intact.shape[1] - 1}")
     rows = torch.cat((intact[None], guesses))
     losses = nn.functional.cross_entropy(
         rows.flatten(0, 1), labels.repeat(len(rows)).long(), reduction="none"
@@ -77,14 +93,14 @@ def units(
     return pl.concat(tables)
 
 
-def agreement(measured: pl.DataFrame, guess: str, damage: str = "loss") -> pl.DataFrame:
-    """Spearman's rank correlation of column ``guess`` with the damage: ``network, ablation, guess, correlation``.
+def agreement(measured: pl.DataFrame, guess: str) -> pl.DataFrame:
+    """Spearman's rank correlation of column ``guess`` with the rise of the loss: ``network, ablation, guess, correlation``.
 
     One row a network and ablation of :func:`units`' table. Raises ``ValueError`` where a network has fewer than three live
     units: two cannot be ranked to any purpose.
     """
     found = measured.group_by("network", "ablation", maintain_order=True).agg(
-        units=pl.len(), correlation=pl.corr(pl.col(guess).rank(), pl.col(damage).rank())
+        units=pl.len(), correlation=pl.corr(pl.col(guess).rank(), pl.col("loss").rank())
     )
     if found["units"].min() < 3:
         raise ValueError(f"a network has {found['units'].min()} live units: give wider networks, at least 3 units live")

@@ -5,7 +5,7 @@ r"""Interference: what the items that are active together add up to at an item t
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import polars as pl
 import torch
@@ -22,16 +22,23 @@ NUMBERS_AT_A_TIME = 500_000  # what fits a cache: larger blocks are slower
 def chunks(trials: int, numbers: int) -> list[int]:
     """How many trials to make at a time, where each holds so many numbers; they sum to ``trials``.
 
-    Raises ``ValueError`` on fewer than one trial.
+    Raises ``ValueError`` on fewer than one trial, and on trials that hold nothing.
     """
     if trials < 1:
         raise ValueError(f"trials={trials}: measure at least once")
+    if numbers < 1:
+        raise ValueError(f"a trial of {numbers} numbers: give at least one item and one dimension")
     size = max(1, NUMBERS_AT_A_TIME // numbers)
     return [min(size, trials - done) for done in range(0, trials, size)]
 
 
 def random_unit(shape: tuple[int, ...], family: Family, *, generator: Generator) -> Tensor:
-    r"""Independent unit keys: uniform on the sphere, or with random coordinates :math:`\pm 1/\sqrt d`."""
+    r"""Independent unit keys: uniform on the sphere, or with random coordinates :math:`\pm 1/\sqrt d`.
+
+    ``shape`` ends with the dimension of the keys. Raises ``ValueError`` on another family.
+    """
+    if family not in get_args(Family):
+        raise ValueError(f"family={family!r}: must be one of {', '.join(get_args(Family))}")
     *batch, dim = shape
     if family == "sphere":
         return make.unit(math.prod(batch), dim, generator=generator).reshape(shape)
@@ -85,7 +92,15 @@ def gaussian_excess(deviations: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
 def tails(
     sizes: Sequence[tuple[Family, int, int]], deviations: Sequence[float], trials: int, *, generator: Generator
 ) -> Tails:
-    r"""Measured at thresholds of so many standard deviations :math:`\sqrt{k/d}`, beside what a Gaussian would have there."""
+    r"""Measured at thresholds of so many standard deviations :math:`\sqrt{k/d}`, beside what a Gaussian would have there.
+
+    Raises ``ValueError`` where there is no size or no threshold, on a negative or infinite threshold, and as
+    :func:`of_random_keys` does.
+    """
+    if 0 in (len(sizes), len(deviations)):
+        raise ValueError(f"{len(sizes)} sizes, {len(deviations)} thresholds: give at least one of each")
+    if not all(0 <= a < math.inf for a in deviations):
+        raise ValueError(f"deviations={list(deviations)}: thresholds must be finite and at least 0")
     rows, found, exceeds, excess = [], [], [], []
     for family, dim, active in sizes:
         drawn = of_random_keys(dim, active, trials, family, generator=generator)
@@ -153,11 +168,17 @@ def sparse(
 ) -> Sparse:
     """Squared interference where every other item is active with some probability, with amplitude 1 (``signed``: or -1).
 
-    Raises ``ValueError`` on an activity outside (0, 1], and on keys that are not of norm 1.
+    Raises ``ValueError`` where there is no code or no activity, on an activity outside (0, 1], and on keys that are not of
+    norm 1.
     """
-    rows, first, mean = [], [], []
+    if 0 in (len(codes), len(activities)):
+        raise ValueError(f"{len(codes)} codes, {len(activities)} activities: give at least one of each")
     for name, keys in codes.items():
         check_unit(name, keys)
+    for activity in activities:
+        _check_activity(activity)
+    rows, first, mean = [], [], []
+    for name, keys in codes.items():
         overlap = (keys @ keys.T).fill_diagonal_(0)
         for activity in activities:
             rows.append({
@@ -177,8 +198,9 @@ def sparse_random(
 ) -> Float[Tensor, " trials"]:
     """Squared interference, mean over all items; every trial draws its keys and its active items anew.
 
-    Raises ``ValueError`` on an activity outside (0, 1].
+    Raises ``ValueError`` on an activity outside (0, 1], no item, no dimension and no trial.
     """
+    _check_activity(activity)
     return torch.cat([
         _squared(random_unit((draws, items, dim), "sphere", generator=generator), activity, draws, False, generator).mean(-1)
         for draws in chunks(trials, items * dim)
@@ -188,8 +210,7 @@ def sparse_random(
 def _squared(
     keys: Float[Tensor, "*draws items dim"], activity: float, trials: int, signed: bool, generator: Generator
 ) -> Float[Tensor, "trials items"]:
-    if not 0 < activity <= 1:
-        raise ValueError(f"activity={activity}: a probability that an item is active lies above 0, and at 1 at most")
+    """Of every item if the others are active at random, in ``draws`` key matrices or in one."""
     items = keys.shape[-2]
     amplitude = (torch.rand(trials, items, generator=generator, dtype=keys.dtype) < activity).to(keys.dtype)
     if signed:
@@ -197,6 +218,11 @@ def _squared(
     # [trials, items], of one key matrix or of one for each trial
     felt = (amplitude @ keys) @ keys.T if keys.ndim == 2 else (keys @ (amplitude[:, None] @ keys).mT)[..., 0]
     return (felt - amplitude).square_()  # an item of norm 1 does not count at itself
+
+
+def _check_activity(activity: float) -> None:
+    if not 0 < activity <= 1:
+        raise ValueError(f"activity={activity}: a probability that an item is active lies above 0, and at 1 at most")
 
 
 def check_unit(name: str, keys: Tensor) -> None:

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
 from cls_toys import keys as make
-from cls_toys import probes
+from cls_toys import optimise, probes
 from cls_toys.interference import check_unit, chunks
 
 
@@ -43,7 +43,14 @@ def flips(codes: Mapping[str, Float[Tensor, "_ _"]], margins: Sequence[float]) -
 def random_flipped_by_one(
     items: int, dim: int, margins: Sequence[float], trials: int, *, generator: Generator
 ) -> Float[Tensor, "margins trials"]:
-    """:func:`flipped_by_one`, mean over the items, in draws of unit keys; one row a margin."""
+    """:func:`flipped_by_one`, mean over the items, in draws of unit keys; one row a margin.
+
+    Raises ``ValueError`` on a margin that is not positive, no margin, no item, no dimension and no trial.
+    """
+    if not len(margins):
+        raise ValueError("no margin is given: give at least one")
+    for margin in margins:
+        _check_margin(margin)
     parts = []
     for draws in chunks(trials, items * items):
         keys = make.unit(draws * items, dim, generator=generator).reshape(draws, items, dim)
@@ -75,8 +82,9 @@ def mean_square(keys: Float[Tensor, "items dim"], writes: Float[Tensor, "items d
        = \frac{1}{n - N} \sum_{i \neq j} \Pr(i \in S, j \notin S)\, (v_i^\top k_j)^2
 
     Exact: over all sets and signs, of which it needs to draw none. ``writes[i]`` moves item i by 1. Raises ``ValueError``
-    unless some items are written and some are not.
+    unless some items are written and some are not, on bad keys, and where there is not one write an item.
     """
+    _check_writes(keys, writes)
     items = len(keys)
     _check_number(number, items)
     moved = (writes @ keys.T).square().fill_diagonal_(0)
@@ -94,8 +102,9 @@ def sample(
 ) -> Float[Tensor, " trials"]:
     """Mean squared interference outside the written set, after writing random sets with random signs.
 
-    Raises ``ValueError`` unless some items are written and some are not.
+    Raises ``ValueError`` on fewer than one trial, and as :func:`mean_square` does.
     """
+    _check_writes(keys, writes)
     _check_number(number, len(keys))
     parts = []
     for draws in chunks(trials, len(keys)):
@@ -140,10 +149,14 @@ def random_flips(
 ) -> Float[Tensor, "numbers trials"]:
     """How many of all items the local writes at other items flip; every trial draws keys, set and signs anew.
 
-    One row for each number of writes, on the same keys. Raises ``ValueError`` on a margin that is not positive, and on
-    more writes than there are items.
+    One row for each number of writes, on the same keys. Raises ``ValueError`` on a margin that is not positive, on no
+    number of writes, and on fewer than one or more than there are items.
     """
     _check_margin(margin)
+    if not len(numbers) or not all(1 <= number <= items for number in numbers):
+        raise ValueError(
+            f"numbers={list(numbers)}: from 1 to all {items} items can be written; give at least one number"
+        )
     parts = []
     for draws in chunks(trials, items * dim):
         keys = make.unit(draws * items, dim, generator=generator).reshape(draws, items, dim)
@@ -162,8 +175,11 @@ def informed(
     """Mean squared interference outside random sets, mean over the signs, if each write is the best one for the set.
 
     Such a rule sees the set before it writes: each write spares the items outside it, and only those. Raises
-    ``ValueError`` unless some items are written and some are not.
+    ``ValueError`` unless some items are written and some are not, on bad keys, and on fewer than one trial.
     """
+    probes.check_keys(keys)
+    if trials < 1:
+        raise ValueError(f"trials={trials}: measure at least once")
     items = len(keys)
     _check_number(number, items)
     found = []
@@ -182,24 +198,20 @@ def search(
     """Codes, and a write for each item that moves it by 1, with as little interference as a search over both finds.
 
     It minimises the exact :func:`mean_square` of one write by L-BFGS from random starts, and knows nothing of the bound.
+    Raises ``ValueError`` on fewer than two items, on no dimension, and on no start.
     """
+    if items < 2 or starts < 1:
+        raise ValueError(f"items={items}, starts={starts}: interference takes two items, and a search a start")
+
+    def interference(both: Tensor) -> Tensor:
+        keys, directions = both
+        moved = (directions @ keys.T).square()
+        return (moved.sum(-1) / moved.diagonal() - 1).mean() / (items - 1)
+
     found = []
     for _ in range(starts):
-        both = torch.stack([make.gaussian(items, dim, generator=generator) for _ in range(2)]).requires_grad_()
-        optimiser = torch.optim.LBFGS(
-            [both], max_iter=steps, tolerance_grad=1e-12, tolerance_change=1e-15, line_search_fn="strong_wolfe"
-        )
-
-        def interference(both: Tensor = both, optimiser: torch.optim.LBFGS = optimiser) -> Tensor:
-            optimiser.zero_grad()
-            keys, directions = both
-            moved = (directions @ keys.T).square()
-            loss = (moved.sum(-1) / moved.diagonal() - 1).mean() / (items - 1)
-            loss.backward()
-            return loss
-
-        optimiser.step(interference)
-        keys, directions = both.detach()
+        start = torch.stack([make.gaussian(items, dim, generator=generator) for _ in range(2)])
+        keys, directions = optimise.minimise(interference, start, steps)
         found.append((keys, unit_hit(keys, directions)))
     return found
 
@@ -263,9 +275,7 @@ def safe(
 
 
 def _signed_sets(draws: int, items: int, number: int, generator: Generator) -> Float[Tensor, "draws items"]:
-    """Random signs at a random set of items in each draw, 0 elsewhere."""
-    if not 1 <= number <= items:
-        raise ValueError(f"{number} writes at {items} items: at least one and at most all can be written")
+    """Random signs at a random set of ``number`` items in each draw, 0 elsewhere."""
     members = torch.rand(draws, items, generator=generator, dtype=make.DTYPE).topk(number, dim=-1).indices
     signs = 2 * torch.randint(2, (draws, number), generator=generator, dtype=make.DTYPE) - 1
     return torch.zeros(draws, items, dtype=make.DTYPE).scatter_(1, members, signs)
@@ -274,6 +284,12 @@ def _signed_sets(draws: int, items: int, number: int, generator: Generator) -> F
 def _check_margin(margin: float) -> None:
     if not 0 < margin < math.inf:
         raise ValueError(f"margin={margin}: must be positive and finite")
+
+
+def _check_writes(keys: Tensor, writes: Tensor) -> None:
+    probes.check_keys(keys)
+    if writes.shape != keys.shape:
+        raise ValueError(f"writes {tuple(writes.shape)} and keys {tuple(keys.shape)}: give one write an item")
 
 
 def _check_number(number: int, items: int) -> None:

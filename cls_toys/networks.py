@@ -9,6 +9,10 @@ from typing import Literal, get_args
 import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor, nn
+from torch.func import functional_call
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
+from cls_toys import optimise
 
 Activation = Literal["relu", "tanh"]
 
@@ -102,15 +106,14 @@ def fit(
         raise ValueError(
             f"labels run from {labels.min()} to {labels.max()}: with {outputs} outputs, give 0 to {outputs - 1}"
         )
-    optimizer = torch.optim.Adam(network.parameters(), lr=training.learning_rate)
+    parameters = list(network.parameters())
+    step = optimise.adam(parameters)
     losses = inputs.new_zeros(training.epochs)
     for epoch in range(training.epochs):
         order = torch.randperm(len(inputs), generator=generator, device=inputs.device)
         for items in order.split(training.batch):
             each = nn.functional.cross_entropy(network(inputs[items]), labels[items].long())
-            optimizer.zero_grad()
-            each.backward()
-            optimizer.step()
+            step(torch.autograd.grad(each, parameters), training.learning_rate)
             losses[epoch] += each.detach() * len(items) / len(inputs)
         if progress is not None:
             progress(epoch + 1)
@@ -132,22 +135,17 @@ def regress(
         raise ValueError(
             f"targets {tuple(targets.shape)}, steps={steps}: give targets of shape {tuple(shape)} and at least one step"
         )
-    optimiser = torch.optim.LBFGS(
-        network.parameters(),
-        max_iter=steps,
-        tolerance_grad=1e-12,
-        tolerance_change=1e-14,
-        line_search_fn="strong_wolfe",
-    )
+    parameters = dict(network.named_parameters())
+    sizes = [parameter.numel() for parameter in parameters.values()]
 
-    def loss() -> Tensor:
-        optimiser.zero_grad()
-        each = nn.functional.mse_loss(network(inputs), targets)
-        each.backward()
-        return each
+    def loss(flat: Tensor) -> Tensor:
+        parts = zip(parameters.items(), flat.split(sizes), strict=True)
+        given = {name: part.reshape(parameter.shape) for (name, parameter), part in parts}
+        return nn.functional.mse_loss(functional_call(network, given, (inputs,)), targets)
 
-    optimiser.step(loss)
-    return float(nn.functional.mse_loss(network(inputs), targets).detach())
+    found = optimise.minimise(loss, parameters_to_vector(network.parameters()), steps)
+    vector_to_parameters(found, network.parameters())
+    return float(loss(found))
 
 
 class Autoencoder(nn.Module):

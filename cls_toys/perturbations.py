@@ -76,11 +76,17 @@ def weight_noise(
 
     The standard deviation is ``scale`` times the mean magnitude of the surviving weights (``relative``), of the surviving
     weights at the *first* sparsity (``absolute``), or such that noise and weights have squared lengths in the ratio
-    :math:`\text{scale}^2` at every sparsity (``energy``). Raises ``ValueError`` on another kind, and on a negative scale.
+    :math:`\text{scale}^2` at every sparsity (``energy``). Raises ``ValueError`` on another kind, on a scale that is negative or
+    not finite, on masks of another shape, and where no weight of a network survives.
     """
     if kind not in get_args(WeightNoise) or not 0 <= scale < math.inf:
         raise ValueError(
             f"kind={kind!r}, scale={scale}: give one of {', '.join(get_args(WeightNoise))}, and a scale of at least 0"
+        )
+    if masks.shape != weights.shape or not masks.flatten(2).any(-1).all():
+        raise ValueError(
+            f"weights {tuple(weights.shape)}, masks {tuple(masks.shape)}: give masks of the same shape, with a weight that "
+            "survives in every network"
         )
     surviving = masks.flatten(2).sum(-1)
     size = weights.flatten(2).abs().sum(-1) / surviving  # [sparsities, networks]

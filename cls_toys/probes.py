@@ -5,10 +5,13 @@ mathematics in the book writes them as columns. All leverages come from the sing
 from a pseudo-inverse of their second moment, which squares the condition number.
 """
 
+import numpy as np
+import scipy
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from cls_toys.codes import Codes
 from cls_toys.stores import Store
 
 
@@ -136,6 +139,79 @@ def nonzero_keys(keys: Float[Tensor, "*batch items dim"]) -> Bool[Tensor, "*batc
     keys = _unit_scale(keys)
     _, values, _, _ = svd(keys)
     return keys.norm(dim=-1) > _cutoff(keys, values)
+
+
+def overlap(code: Codes, other: Codes) -> Int[Tensor, " items"]:
+    r"""Active units that the codes of each item share, :math:`O_i = |S_i \cap S'_i|`.
+
+    Raises ``ValueError`` unless both have as many items and units.
+
+    >>> overlap(Codes(torch.tensor([[0, 2]]), 4), Codes(torch.tensor([[2, 3]]), 4))
+    tensor([1])
+    """
+    if len(code) != len(other) or code.units != other.units:
+        raise ValueError(
+            f"{len(code)} codes of {code.units} units and {len(other)} of {other.units}: give as many of as many units"
+        )
+    both = torch.cat((code.active, other.active), dim=-1).sort(-1).values
+    return ((both[:, 1:] == both[:, :-1]) & (both[:, 1:] < code.units)).sum(-1)
+
+
+def overlaps(code: Codes, other: Codes | None = None) -> Int[Tensor, "items others"]:
+    r"""Active units that each item shares with each of the ``others``, or of its own code: :math:`O_{ij} = |S_i \cap S_j|`.
+
+    By a product of sparse matrices: no array of ``items * units`` is made. Raises ``ValueError`` on unlike numbers of units.
+    """
+    other = code if other is None else other
+    if code.units != other.units:
+        raise ValueError(f"codes of {code.units} and of {other.units} units have no overlap")
+    return torch.from_numpy((_sparse(code) @ _sparse(other).T).toarray())
+
+
+def _sparse(code: Codes) -> "scipy.sparse.csr_array":
+    kept = (code.active < code.units).numpy()
+    starts = np.concatenate(([0], kept.sum(-1).cumsum()))
+    places = code.active.numpy()[kept]
+    return scipy.sparse.csr_array((np.ones(len(places), dtype=np.int64), places, starts), (len(code), code.units))
+
+
+def code_drift(before: Codes, after: Codes) -> Float[Tensor, " items"]:
+    r"""Share of an item's active units that it has lost, :math:`1 - |S \cap S'| / |S|`; NaN for an item that had none."""
+    return 1 - overlap(before, after).double() / before.sizes
+
+
+def participation_ratio(codes: Float[Tensor, "items units"], *, centred: bool) -> float:
+    r"""How many directions the codes use, :math:`(\operatorname{tr} C)^2 / \operatorname{tr} C^2`, between 1 and the rank.
+
+    :math:`C = \frac1n \sum_i z_i z_i^\top`, of the codes as they are or, ``centred``, less their mean: a covariance. NaN
+    where all codes are the same (zero). Raises ``ValueError`` on codes that are no finite floating-point matrix.
+    """
+    check_keys(codes)
+    squares = torch.linalg.svdvals(codes - codes.mean(0) if centred else codes).square()
+    return float(squares.sum().square() / squares.square().sum())
+
+
+def treves_rolls(codes: Float[Tensor, "items units"]) -> Float[Tensor, " items"]:
+    r"""Treves and Rolls's sparseness of each code, the activity of a binary one; NaN for a zero code. Source: rolls1990.
+
+    .. math:: s = \frac{(\sum_u z_u)^2}{d \sum_u z_u^2} \in [0, 1]
+    """
+    check_keys(codes)
+    codes = _unit_scale(codes, -1)
+    return codes.sum(-1).square() / (codes.shape[-1] * codes.square().sum(-1))
+
+
+def hoyer(codes: Float[Tensor, "items units"]) -> Float[Tensor, " items"]:
+    r"""Hoyer's sparseness of each code: 1 for one active unit, 0 for a flat code; NaN for a zero code. Source: hoyer2004.
+
+    .. math:: H = \frac{\sqrt d - \|z\|_1 / \|z\|_2}{\sqrt d - 1}
+
+    Raises ``ValueError`` on codes of one unit, which are sparse and flat at once.
+    """
+    root = codes.shape[-1] ** 0.5
+    if codes.shape[-1] < 2:
+        raise ValueError("codes of one unit are sparse and flat at once: Hoyer's sparseness needs at least two units")
+    return (root - root * treves_rolls(codes.abs()).sqrt()) / (root - 1)
 
 
 def _cutoff(keys: Tensor, singular_values: Tensor) -> Tensor:

@@ -39,6 +39,15 @@ def stream(
     return inputs
 
 
+def _check(inputs: Tensor, projector: Tensor) -> None:
+    probes.check_keys(inputs)
+    if inputs.ndim != 3 or projector.shape != (len(inputs), inputs.shape[2], inputs.shape[2]):
+        raise ValueError(
+            f"inputs {tuple(inputs.shape)}, projector {tuple(projector.shape)}: give inputs [trials, task_rank, dim] and a "
+            "projector [trials, dim, dim]"
+        )
+
+
 class Fit(NamedTuple):
     """The least harmless write on a task, for a batch of streams."""
 
@@ -59,14 +68,12 @@ def fit(
     A ``relative`` tolerance compares the singular values of X P with the largest of them, an ``absolute`` one with the
     largest of X. Raises ``ValueError`` on bad inputs, on targets or projectors of another shape, on an unknown tolerance.
     """
-    probes.check_keys(inputs)
+    _check(inputs, projector)
     if tolerance not in get_args(Tolerance):
         raise ValueError(f"tolerance={tolerance!r}: must be one of {', '.join(get_args(Tolerance))}")
-    trials, _, dim = inputs.shape
-    if targets.shape[:2] != inputs.shape[:2] or projector.shape != (trials, dim, dim):
+    if targets.ndim != 3 or targets.shape[:2] != inputs.shape[:2] or not torch.isfinite(targets).all():
         raise ValueError(
-            f"inputs {tuple(inputs.shape)}, targets {tuple(targets.shape)}, projector {tuple(projector.shape)}: give one "
-            f"row of targets an input and a projector of shape {(trials, dim, dim)}"
+            f"inputs {tuple(inputs.shape)}, targets {tuple(targets.shape)}: give one finite row of targets an input"
         )
     left, values, right = torch.linalg.svd(inputs @ projector, full_matrices=False)
     scale = values[:, :1] if tolerance == "relative" else torch.linalg.matrix_norm(inputs, ord=2)[:, None]
@@ -78,7 +85,14 @@ def fit(
 def protect(
     projector: Float[Tensor, "trials dim dim"], inputs: Float[Tensor, "trials task_rank dim"]
 ) -> Float[Tensor, "trials dim dim"]:
-    """The projector without the directions that the inputs add to what is protected already."""
+    r"""The projector without the directions that the inputs add to what is protected already.
+
+    .. math:: P \leftarrow P - B B^\top
+
+    with the columns of B an orthonormal basis of the rows of X P (saha2021). Raises ``ValueError`` on bad inputs, and on a
+    projector of another shape.
+    """
+    _check(inputs, projector)
     _, values, right = torch.linalg.svd(inputs @ projector, full_matrices=False)
     new = values > CUT * torch.linalg.matrix_norm(inputs, ord=2)[:, None]
     basis = right * new[..., None]
@@ -92,9 +106,12 @@ def learn(inputs: Float[Tensor, "tasks trials task_rank dim"], *, generator: Gen
     of the squared target that the write misses), ``retained`` (share of the inputs' squared length outside the protected
     span), ``write_energy`` (squared length of the write for each unit of squared target), ``least`` (least singular value
     of an orthonormal basis of the inputs, projected: 1 if all is free), ``old_change`` (largest change of an old output,
-    over length of write and input; 0 for the first task); shares and lengths are means over the outputs. Raises ``ValueError`` on bad inputs.
+    over length of write and input; 0 for the first task); shares and lengths are means over the outputs. Raises ``ValueError``
+    on bad inputs.
     """
     probes.check_keys(inputs)
+    if inputs.ndim != 4:
+        raise ValueError(f"inputs have shape {tuple(inputs.shape)}: give [tasks, trials, task_rank, dim]")
     trials, task_rank, dim = inputs.shape[1:]
     projector = torch.eye(dim, dtype=inputs.dtype).repeat(trials, 1, 1)
     tables = []

@@ -49,14 +49,18 @@ def effective_dim(keys: Float[Tensor, "*batch items dim"], ridge: float) -> Floa
 
 
 def directions(keys: Float[Tensor, "items dim"], rule: Rule, ridge: float) -> Float[Tensor, "items dim"]:
-    r"""Direction of each item's write: :math:`(M + \mu I)^{-1} k_i` (ridge), :math:`M^+ k_i` (optimal) or :math:`k_i` (local)."""
+    r"""Direction of each item's write: :math:`(M + \mu I)^{-1} k_i` (ridge), :math:`M^+ k_i` (optimal) or :math:`k_i` (local).
+
+    Raises ``ValueError`` as :func:`ridge_leverage` does, and on an unknown rule.
+    """
+    _check(ridge)
+    probes.check_keys(keys)
     if rule not in get_args(Rule):
         raise ValueError(f"rule={rule!r}: must be one of {', '.join(get_args(Rule))}")
     if rule == "optimal":
         return probes.optimal_directions(keys)
     if rule == "local":
         return keys
-    _check(ridge)
     left, singular, right, nonzero = probes.svd(keys)
     return (left * (nonzero * singular / (singular.square() + ridge))) @ right
 
@@ -64,9 +68,17 @@ def directions(keys: Float[Tensor, "items dim"], rule: Rule, ridge: float) -> Fl
 def ridge_collateral(
     keys: Float[Tensor, "items dim"], rows: Float[Tensor, "items dim"], ridge: float
 ) -> Float[Tensor, " items"]:
-    """Cost of writing each item along its row, by reading all items and measuring the row. Infinite where the item stays."""
+    r"""Cost of writing each item along its row, by reading all items and measuring the row.
+
+    .. math:: c_i^\mu = \frac{\sum_{j \neq i} (v_i^\top k_j)^2 + \mu \|v_i\|^2}{(v_i^\top k_i)^2}
+
+    Infinite where the item stays. Raises ``ValueError`` as :func:`ridge_leverage` does, and unless there is one finite row an
+    item.
+    """
     _check(ridge)
     probes.check_keys(keys)
+    if rows.shape != keys.shape or not torch.isfinite(rows).all():
+        raise ValueError(f"keys {tuple(keys.shape)}, rows {tuple(rows.shape)}: give one finite row an item")
     moved = (rows @ keys.T).square()  # [write, item]
     hit = moved.diagonal().clone()
     others = moved.fill_diagonal_(0).sum(-1) + ridge * rows.square().sum(-1)
@@ -116,12 +128,15 @@ def protected(
     r"""For each ridge the write v with :math:`v^\top k = 1` that minimises :math:`\sum_j (v^\top k_j)^2 + \mu \|v\|^2`, j known.
 
     At ridge 0 it moves the ``known`` items as little as can be, and is the shortest of several such writes. ``known`` may
-    hold no item. Raises ``ValueError`` on a negative ridge, and on keys that are not finite or of another dimension.
+    hold no item. Raises ``ValueError`` on a negative ridge, on keys that are not finite or of another dimension, and on a key
+    that is zero, which no write hits.
     """
     if not all(0 <= ridge < math.inf for ridge in ridges):
         raise ValueError(f"ridges={list(ridges)}: each must be finite and at least 0")
-    if key.shape[-1] != known.shape[-1] or not torch.isfinite(key).all():
-        raise ValueError(f"known {tuple(known.shape)}, key {tuple(key.shape)}: give a finite key of the same dimension")
+    if key.shape[-1] != known.shape[-1] or not (torch.isfinite(key).all() and key.any(-1).all()):
+        raise ValueError(
+            f"known {tuple(known.shape)}, key {tuple(key.shape)}: give a finite key of the same dimension that is not zero"
+        )
     if known.shape[-2] == 0:
         rows = [key for _ in ridges]
     else:
@@ -158,8 +173,10 @@ def buffers(
 
     One draw of keys serves all sizes. ``exact`` protects the buffer and nothing else; ``ridge`` charges
     ``items - 1 - b``, the number of items outside the buffer. Raises ``ValueError`` on sizes outside
-    ``0 .. items - 1``, and on no more items than dimensions.
+    ``0 .. items - 1``, on no more items than dimensions, and on no trials.
     """
+    if trials < 1:
+        raise ValueError(f"trials={trials}: draw keys at least once")
     if items <= dim or not all(0 <= size < items for size in sizes):
         raise ValueError(
             f"items={items}, dim={dim}, sizes={list(sizes)}: give more items than dimensions, and buffers of 0 to {items - 1}"

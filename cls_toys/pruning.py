@@ -35,18 +35,21 @@ def magnitude_masks(
     tensor([[[ True, False],
              [False,  True]]])
     """
-    if not 0 <= sparsity < 1:
-        raise ValueError(f"sparsity={sparsity}: the share of weights to remove must lie in [0, 1)")
     if not torch.isfinite(weights).all():
         raise ValueError("weights hold NaN or infinity: magnitudes must be finite to be ranked")
     magnitude = weights.abs().flatten(1)
-    kept = round((1 - sparsity) * magnitude.shape[1])
-    if kept < 1:
-        raise ValueError(
-            f"sparsity={sparsity} of {magnitude.shape[1]} weights leaves none: lower it, or widen the network"
-        )
+    kept = _kept(magnitude.shape[1], sparsity)
     stay = magnitude.argsort(dim=1, descending=True, stable=True)[:, :kept]
     return torch.zeros_like(magnitude, dtype=torch.bool).scatter_(1, stay, True).view_as(weights)
+
+
+def _kept(weights: int, sparsity: float) -> int:
+    """How many weights stay, or one clear error."""
+    if not 0 <= sparsity < 1:
+        raise ValueError(f"sparsity={sparsity}: the share of weights to remove must lie in [0, 1)")
+    if (kept := round((1 - sparsity) * weights)) < 1:
+        raise ValueError(f"sparsity={sparsity} of {weights} weights leaves none: lower it, or widen the network")
+    return kept
 
 
 def prune(trained: ensembles.Trained, sparsities: Sequence[float], fine_tuning: Training) -> tuple[Ensemble, Tensor]:
@@ -79,7 +82,8 @@ def boundary_distance(
 
     .. math:: \frac{y_l - y_o}{\|\nabla_x (y_l - y_o)\|}
 
-    with l the label and o the largest other output.
+    with l the label and o the largest other output. Inputs where that gradient is zero have no such distance and are left
+    out; it is NaN for a network with no other inputs.
     """
     guess = ensembles.outputs(ensemble, inputs)
     other = guess.scatter(2, labels[..., None], -torch.inf).argmax(-1)
@@ -88,13 +92,16 @@ def boundary_distance(
     active = ensembles.hidden_activations(ensemble, inputs) > 0
     slope = torch.bmm(contrast * active, ensemble.hidden_weight).norm(dim=-1)
     margin = guess.gather(2, labels[..., None]) - guess.gather(2, other[..., None])
-    return (margin[..., 0] / slope.clamp_min(torch.finfo(slope.dtype).tiny)).double().mean(-1)
+    return torch.where(slope > 0, margin[..., 0] / slope, torch.nan).double().nanmean(-1)
 
 
 def normalised_margin(
     ensemble: Ensemble, inputs: Float[Tensor, "networks items inputs"], labels: Int[Tensor, "networks items"]
 ) -> Float[Tensor, " networks"]:
-    """Mean of the label's output less the largest other, over the length of all outputs: it has no scale of inputs in it."""
+    r"""Mean of the label's output less the largest other, over the length of all outputs: it has no scale of outputs in it.
+
+    .. math:: (y_l - y_o) / \|y\|
+    """
     guess = ensembles.outputs(ensemble, inputs)
     other = guess.scatter(2, labels[..., None], -torch.inf).amax(-1)
     margin = guess.gather(2, labels[..., None])[..., 0] - other
@@ -205,8 +212,13 @@ def fine_tuning(training: Training) -> Training:
 def experiment(
     count: int, hidden: int, training: Training, sparsities: Sequence[float], *, generator: Generator
 ) -> Pruned:
-    """Train ``count`` networks, prune them to sparsity 0 and to each of ``sparsities``, fine-tune, and test."""
+    """Train ``count`` networks, prune them to sparsity 0 and to each of ``sparsities``, fine-tune, and test.
+
+    Raises ``ValueError`` before any training on a sparsity that :func:`magnitude_masks` does not accept.
+    """
     levels = sorted({0.0, *sparsities})
+    for sparsity in levels:
+        _kept(hidden * perturbations.SIDE**2, sparsity)
     trained = ensembles.digits(count, hidden, training, generator=generator)
     tuned, masks = prune(trained, levels, fine_tuning(training))
     return Pruned(
@@ -225,22 +237,37 @@ def recipes(
     return pl.concat(tables)
 
 
-def controls(trained: ensembles.Trained, training: Training, sparsity: float) -> pl.DataFrame:
-    """Accuracy on clean test items without the criterion, or without fine-tuning: ``weights_kept, fine_tuned, accuracy``."""
-    start, data = trained.ensemble, trained.data
-    places = [each.clone_state() for each in trained.generators]
+def controls(pruned: Pruned, training: Training, sparsity: float) -> pl.DataFrame:
+    """Accuracy on clean test items without the criterion, or without fine-tuning: ``weights_kept, fine_tuned, accuracy``.
+
+    What :func:`experiment` has tuned is not tuned again. Raises ``ValueError`` on a sparsity that it did not measure.
+    """
+    start, data, generators = pruned.trained
+    clean = pruned.accuracies.filter(pl.col("condition") == "clean")
+    tuned = dict(clean.group_by("sparsity").agg(pl.col("accuracy").mean()).iter_rows())
+    if sparsity not in tuned:
+        raise ValueError(f"sparsity={sparsity} was not measured: give one of {', '.join(map(str, sorted(tuned)))}")
+    random = random_masks(start.hidden_weight.shape, sparsity, generators=[each.clone_state() for each in generators])
+    twins = [each.clone_state() for each in generators]
+    of_random = ensembles.train(
+        start, data.train_inputs, data.train_labels, fine_tuning(training), generators=twins, masks=random
+    )
+
+    def accuracy(network: Ensemble) -> float:
+        return float(ensembles.accuracy(network, data.test_inputs, data.test_labels).mean())
+
     kept = {
-        "all": torch.ones_like(start.hidden_weight, dtype=torch.bool),
-        "the largest": magnitude_masks(start.hidden_weight, sparsity),
-        "random ones": random_masks(start.hidden_weight.shape, sparsity, generators=places),
+        "all": (torch.ones_like(random), tuned[0.0]),
+        "the largest": (magnitude_masks(start.hidden_weight, sparsity), tuned[sparsity]),
+        "random ones": (random, accuracy(of_random)),
     }
-    rows = []
-    for name, masks in kept.items():
-        twins = [each.clone_state() for each in trained.generators]
-        tuned = ensembles.train(
-            start, data.train_inputs, data.train_labels, fine_tuning(training), generators=twins, masks=masks
-        )
-        for tuning, network in (("no", start._replace(hidden_weight=start.hidden_weight * masks)), ("yes", tuned)):
-            accuracy = float(ensembles.accuracy(network, data.test_inputs, data.test_labels).mean())
-            rows.append({"weights_kept": name, "fine_tuned": tuning, "accuracy": accuracy})
-    return pl.DataFrame(rows)
+    return pl.DataFrame(
+        [
+            {"weights_kept": name, "fine_tuned": tuning, "accuracy": found}
+            for name, (masks, after) in kept.items()
+            for tuning, found in (
+                ("no", accuracy(start._replace(hidden_weight=start.hidden_weight * masks))),
+                ("yes", after),
+            )
+        ]
+    )

@@ -10,6 +10,7 @@ and the writability of what has been done by time t is :math:`w_i(t) = \Delta y_
 """
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -59,14 +60,14 @@ def path(
 
     with eigenvalues g and shares p of :func:`spectrum`. Without a ``rate``, times are those of gradient flow; with one,
     they are numbers of steps of size ``rate / g_max``. A zero key has writability 0. Raises ``ValueError`` on times that
-    are not positive, on a rate outside (0, 2), and on bad keys.
+    are not positive and finite, on a rate outside (0, 2), and on bad keys.
 
     >>> keys = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]], dtype=torch.float64)
     >>> path(keys, torch.tensor([1.0, 2.0, 100.0]), rate=0.9)[0].round(decimals=4)  # from dimensionality to leverage
     tensor([0.7353, 0.7998, 0.8200], dtype=torch.float64)
     """
-    if times.numel() == 0 or not (times > 0).all():
-        raise ValueError(f"times={times.tolist()}: give at least one, all of them positive")
+    if times.numel() == 0 or not ((times > 0) & times.isfinite()).all():
+        raise ValueError(f"times={times.tolist()}: give at least one, all of them positive and finite")
     found = spectrum(keys)
     done = _done(found.eigenvalues, found.largest, times, rate)  # [*batch, modes, times]
     hit, total = found.shares @ done, found.shares @ done.square()
@@ -137,12 +138,15 @@ def _share_of_target(changes: Float[Tensor, "*batch write item"]) -> Float[Tenso
 def measure(
     codes: Mapping[str, Float[Tensor, "_ _"]], times: Sequence[float | int], rate: float | None = None
 ) -> pl.DataFrame:
-    """One row a code, item and time: ``code, item, replay_time, replayed, replayed_later, ...`` (the next time's).
+    """One row a code, item and time: ``code, item, replay_time, replayed, replayed_later, ...`` (the next time's, or null).
 
     Gradient descent (with a ``rate``) makes its steps; gradient flow has them from :func:`path`, and ``times`` are in units
     of one over the largest eigenvalue. Items with a zero key are left out. Further columns are what the theorem knows of
     the code: ``leverage, dimensionality, least_eigenvalue, largest_eigenvalue, step_size, n_keys, rank, condition``.
+    Raises ``ValueError`` on times that do not increase, and as :func:`path` and :func:`descend`.
     """
+    if any(later <= earlier for earlier, later in itertools.pairwise(times)):
+        raise ValueError(f"times={list(times)}: give increasing times, each is held against the next")
     tables = []
     for name, keys in codes.items():
         kept = keys[probes.nonzero_keys(keys)]
@@ -151,8 +155,7 @@ def measure(
         measured = path(kept, clock) if rate is None else descend(kept, [int(time) for time in times], rate)
         items, instants = measured.shape
         of_items = {"leverage": probes.leverage(kept), "dimensionality": probes.dimensionality(kept)}
-        later = measured.roll(-1, -1)
-        later[:, -1] = measured[:, -1]
+        later = nn.functional.pad(measured[:, 1:], (0, 1), value=torch.nan)
         tables.append(
             pl.DataFrame(
                 {
@@ -171,7 +174,7 @@ def measure(
                 }
             )
         )
-    return pl.concat(tables)
+    return pl.concat(tables).with_columns(pl.col("replayed_later").fill_nan(None))
 
 
 def budgets(codes: Mapping[str, Float[Tensor, "_ _"]], steps: Sequence[int]) -> pl.DataFrame:
@@ -220,8 +223,10 @@ def steps_too_long(
     """One row a rate and trial, for Gaussian keys: where the writability of the first item falls most, if it ever does.
 
     ``replayed, replayed_later`` are the writabilities on both sides of its steepest fall (or least rise), ``falls`` tells
-    which of the two it is, beyond rounding.
+    which of the two it is, beyond rounding. Raises ``ValueError`` on fewer than two steps, and as :func:`descend`.
     """
+    if steps < 2 or trials < 1:
+        raise ValueError(f"steps={steps}, trials={trials}: a fall needs two steps, and at least one trial")
     keys = make.gaussian(trials * items, dim, generator=generator).reshape(trials, items, dim)
     tables = []
     for rate in rates:
@@ -258,12 +263,14 @@ def network(
 
     Each of the ``writes`` is an item and the amount by which its label is moved, and trains a copy of its own, with step
     ``rate / g_max`` of the tangent Gram matrix :math:`G = J J^\top`. Raises ``ValueError`` on a network of several outputs,
-    an item that is none, a label that is not moved, and as :func:`descend`.
+    an item that is none, a label that is not moved or not by a finite amount, and as :func:`descend`.
     """
     _check_rate(rate)
     _check_steps(steps)
-    if not all(0 <= item < len(inputs) and move != 0 for item, move in writes) or not writes:
-        raise ValueError(f"writes={list(writes)}: give indices of the {len(inputs)} items, and moves that are not 0")
+    if not writes or not all(0 <= item < len(inputs) and 0 < abs(move) < math.inf for item, move in writes):
+        raise ValueError(
+            f"writes={list(writes)}: give indices of the {len(inputs)} items, and finite moves that are not 0"
+        )
     jacobian = tangent.features(model, inputs)
     if jacobian.shape[1] != 1:
         raise ValueError(f"the network has {jacobian.shape[1]} outputs: give one of a single output")

@@ -24,6 +24,8 @@ from cls_toys import keys as make
 from cls_toys import probes, replay
 from cls_toys.stores.linear import LinearStore
 
+CHUNK = 64  # steps of replay between two looks at what they have reached
+
 
 def unit_codes(items: int, dim: int, draws: int, *, generator: Generator) -> Float[Tensor, "draws items dim"]:
     """Independent key matrices of unit keys."""
@@ -73,6 +75,12 @@ def _check_independent(keys: Tensor) -> None:
         )
 
 
+def _check_item(keys: Tensor, item: int | None) -> None:
+    items = keys.shape[-2]
+    if item is not None and not 0 <= item < items:
+        raise ValueError(f"item={item}: must be an index of one of the {items} items")
+
+
 def _moments(keys: Tensor, item: int | None) -> Iterator[Tensor]:
     r"""Second moment of the residuals, ``[*batch, items, items]``, after 0, 1, 2, ... steps of random replay: exact.
 
@@ -83,12 +91,15 @@ def _moments(keys: Tensor, item: int | None) -> Iterator[Tensor]:
 
     Without an ``item`` it is the mean over the items.
     """
+    _check_item(keys, item)
     gram = keys @ keys.mT
     items = keys.shape[-2]
-    if item is not None and not 0 <= item < items:
-        raise ValueError(f"item={item}: must be an index of one of the {items} items")
     start = torch.ones(items, dtype=keys.dtype) / items if item is None else torch.eye(items, dtype=keys.dtype)[item]
-    moment = torch.diag(start).expand_as(gram)
+    return _recursion(gram, torch.diag(start).expand_as(gram))
+
+
+def _recursion(gram: Tensor, moment: Tensor) -> Iterator[Tensor]:
+    items = gram.shape[-1]
     while True:
         yield moment
         scaled = moment.diagonal(dim1=-2, dim2=-1)[..., None, :] * gram  # G diag(S), by columns
@@ -107,8 +118,10 @@ def expected(keys: Float[Tensor, "*batch items dim"], steps: int, item: int | No
     """Squared error of the weights and of every answer in random replay, without sampling.
 
     ``item`` is the one that is written; ``None`` averages over all of them. Raises ``ValueError`` on keys that are not
-    independent or not of norm 1, and on an item that is none.
+    independent or not of norm 1, on an item that is none, and on ``steps < 0``.
     """
+    if steps < 0:
+        raise ValueError(f"steps={steps}: give a number of steps that is at least 0")
     _check_independent(keys)
     eigenvalues, _ = replay.spectrum(keys)
     left = torch.linalg.svd(keys, full_matrices=False)[0]
@@ -127,13 +140,33 @@ def mean_residual(
 
     .. math:: \|K^\top \mathbb E\,e_t\|^2 = \sum_a U_{ia}^2 (1 - g_a/n)^{2t}
 
-    Without an ``item`` it is the mean of the bound over the items.
+    Without an ``item`` it is the mean of the bound over the items. Raises ``ValueError`` as :func:`expected`.
     """
+    if steps < 0:
+        raise ValueError(f"steps={steps}: give a number of steps that is at least 0")
+    _check_independent(keys)
+    _check_item(keys, item)
     eigenvalues, shares = replay.spectrum(keys)
     chosen = shares.mean(-2) if item is None else shares[..., item, :]
     time = torch.arange(steps + 1, dtype=keys.dtype)
     left = (1 - eigenvalues / keys.shape[-2])[..., None, :] ** (2 * time[:, None])  # [*batch, times, modes]
     return (left @ chosen[..., None])[..., 0]
+
+
+def _mean_passage(keys: Float[Tensor, "draws items dim"], goals: Sequence[float], most: int) -> Tensor:
+    """First step at which the residual of the mean path, averaged over the items, is at most each goal; ``[draws, goals]``.
+
+    It never rises, so the step is found by bisection; NaN beyond ``most``.
+    """
+    eigenvalues, shares = replay.spectrum(keys)
+    left, chosen = (1 - eigenvalues / keys.shape[-2])[:, None], shares.mean(-2)[:, None]  # [draws, 1, modes]
+    limits = torch.tensor(list(goals), dtype=keys.dtype).expand(len(keys), -1)
+    low, high = torch.full_like(limits, -1), torch.full_like(limits, most + 1)  # above the goal, and not
+    while (high - low).max() > 1:
+        middle = ((low + high) / 2).floor()
+        reached = (chosen * left ** (2 * middle[..., None])).sum(-1) <= limits
+        low, high = torch.where(reached, low, middle), torch.where(reached, middle, high)
+    return torch.where(high > most, torch.nan, high)
 
 
 def first_passage(
@@ -148,9 +181,12 @@ def first_passage(
     _check_independent(keys)
     limits = torch.tensor(list(goals), dtype=keys.dtype)
     first = torch.full((*keys.shape[:-2], len(limits)), torch.nan, dtype=keys.dtype)
-    for count, moment in enumerate(itertools.islice(_moments(keys, item), most + 1)):
-        residual = moment.diagonal(dim1=-2, dim2=-1).sum(-1)[..., None]
-        first = torch.where(first.isnan() & (residual <= limits), float(count), first)
+    residuals = (moment.diagonal(dim1=-2, dim2=-1).sum(-1) for moment in _moments(keys, item))
+    for start in range(0, most + 1, CHUNK):
+        seen = torch.stack(list(itertools.islice(residuals, min(CHUNK, most + 1 - start))), -1)[..., None, :]
+        reached = seen <= limits[:, None]  # [*batch, goals, times]
+        found = torch.where(reached.any(-1), start + reached.int().argmax(-1).to(keys.dtype), torch.nan)
+        first = torch.where(first.isnan(), found, first)
         if not first.isnan().any():
             break
     return first
@@ -168,9 +204,12 @@ def simulate(
 ) -> Simulated:
     """Write one item and replay items drawn at random, in independent runs; measured after so many steps.
 
-    Raises ``ValueError`` as :func:`expected`.
+    Raises ``ValueError`` on no steps or negative ones, on ``runs < 1``, and as :func:`expected`.
     """
+    if not steps or min(steps) < 0 or runs < 1:
+        raise ValueError(f"steps={list(steps)}, runs={runs}: give steps that are at least 0, and at least one run")
     _check_independent(keys)
+    _check_item(keys, item)
     labels = torch.eye(len(keys), dtype=keys.dtype)[item]
     solution = probes.optimal_directions(keys)[item]  # recalls all labels, and is a combination of keys
     weight = torch.zeros(runs, keys.shape[1], dtype=keys.dtype)
@@ -202,7 +241,12 @@ def in_order(keys: Float[Tensor, "*batch items dim"], sweeps: int) -> Float[Tens
 
 
 def random_write_norms(items: int, dim: int, trials: int, *, generator: Generator) -> Float[Tensor, " trials"]:
-    """Squared norm of the least exact write of one item among independent unit keys, in independent draws."""
+    """Squared norm of the least exact write of one item among independent unit keys, in independent draws.
+
+    Raises ``ValueError`` on more items than dimensions, of which not all can be recalled.
+    """
+    if items > dim:
+        raise ValueError(f"items={items}, dim={dim}: only as many items as dimensions can all be written exactly")
     keys = unit_codes(items, dim, trials, generator=generator)
     return probes.optimal_directions(keys)[:, 0].square().sum(-1)
 
@@ -225,7 +269,6 @@ def against_load(
         known = constants(keys)
         limits = torch.tensor(list(goals), dtype=keys.dtype)
         scale = (known.largest_eigenvalue * known.inverse_gram.mean(-1))[:, None] / limits
-        floor = mean_residual(keys, most * items, None)[:, None] <= limits[:, None]  # [draws, goals, times]
         tables.append(
             pl.DataFrame(
                 {
@@ -234,9 +277,7 @@ def against_load(
                     "draw": torch.arange(draws).repeat_interleave(len(limits)).numpy(),
                     "goal": limits.repeat(draws).numpy(),
                     "epochs": _per_item(first_passage(keys, goals, item=None, most=most * items), items),
-                    "lower": _per_item(
-                        torch.where(floor.any(-1), floor.int().argmax(-1).to(keys.dtype), torch.nan), items
-                    ),
+                    "lower": _per_item(_mean_passage(keys, goals, most * items), items),
                     "upper": _per_item(items / known.least_eigenvalue[:, None] * scale.log(), items),
                 }
             )
@@ -248,7 +289,9 @@ def _per_item(steps: Float[Tensor, "draws goals"], items: int) -> object:
     return (steps / items).flatten().numpy()
 
 
-def looseness(keys: Float[Tensor, "*batch items dim"], goals: Sequence[float], *, most: int = 100_000) -> pl.DataFrame:
+def looseness(
+    keys: Float[Tensor, "*batch items dim"], goals: Sequence[float], *, most: int = 1_000_000
+) -> pl.DataFrame:
     """One row a key matrix and goal: steps needed to write the first item, and what the bounds on them are made of."""
     batch = keys.reshape(-1, *keys.shape[-2:])
     known = constants(batch)
@@ -303,11 +346,15 @@ def time_constants(keys: Float[Tensor, "draws items dim"]) -> pl.DataFrame:
 
     Measured from the second moment when the slowest mode rules, after eight epochs over the least eigenvalue.
     """
-    known, items = constants(keys), keys.shape[-2]
-    steps = math.ceil(8 / float(known.least_eigenvalue.min())) * items
-    traces = []
-    for moment in itertools.islice(_moments(keys, None), steps, steps + 2):
-        traces.append(torch.linalg.solve(keys @ keys.mT, moment).diagonal(dim1=-2, dim2=-1).sum(-1))
+    known, items, gram = constants(keys), keys.shape[-2], keys @ keys.mT
+    moment = torch.eye(items, dtype=keys.dtype).expand_as(gram)
+    for _ in range(math.ceil(8 / float(known.least_eigenvalue.min()))):
+        moment = next(itertools.islice(_recursion(gram, moment), items, None))
+        moment = moment / moment.abs().amax((-2, -1), keepdim=True)  # the fastest code would underflow meanwhile
+    traces = [
+        torch.linalg.solve(gram, later).diagonal(dim1=-2, dim2=-1).sum(-1)
+        for later in itertools.islice(_recursion(gram, moment), 2)
+    ]
     fall = (traces[0] / traces[1]).log() * items
     return pl.DataFrame(
         {"items": items, "least_eigenvalue": known.least_eigenvalue.numpy(), "time_constant": (1 / fall).numpy()}
@@ -332,10 +379,9 @@ def noise_floor(keys: Float[Tensor, "items dim"]) -> pl.DataFrame:
     """
     _check_unit(keys)
     steps = math.ceil(40 / float(replay.spectrum(keys).least)) * len(keys)
-    floors = []
-    for item in range(len(keys)):
-        *_, moment = itertools.islice(_moments(keys, item), steps + 1)
-        floors.append(float(moment.diagonal().sum()))
+    starts = torch.diag_embed(torch.eye(len(keys), dtype=keys.dtype))  # [write, items, items]
+    moment = next(itertools.islice(_recursion(keys @ keys.mT, starts), steps, None))
+    floors = moment.diagonal(dim1=-2, dim2=-1).sum(-1)
     return pl.DataFrame(
-        {"item": range(1, len(keys) + 1), "leverage": probes.leverage(keys).numpy(), "noise_floor": floors}
+        {"item": range(1, len(keys) + 1), "leverage": probes.leverage(keys).numpy(), "noise_floor": floors.numpy()}
     )

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 
-from cls_toys import probes
+from cls_toys import optimise, probes
 
 Activation = Literal["relu", "linear"]  # linear: no more than principal components, hence no superposition
 
@@ -185,15 +185,13 @@ def train(
     """
     weight, bias = initial(features, config.hidden, generator=generator)
     parameters = Parameters(weight.requires_grad_(), bias.requires_grad_())
-    optimizer = torch.optim.Adam(parameters)
+    descend = optimise.adam(parameters)
     losses = weight.new_empty(config.steps, len(weight))
     for step in range(config.steps):
-        optimizer.param_groups[0]["lr"] = config.learning_rate * (1 + math.cos(math.pi * step / config.steps)) / 2
+        rate = config.learning_rate * (1 + math.cos(math.pi * step / config.steps)) / 2
         inputs = _sample(features.probability, config.batch, generator)
         each = loss(parameters, inputs, features.importance, config.activation)
-        optimizer.zero_grad()
-        each.sum().backward()  # a sum: no instance enters the gradient of another
-        optimizer.step()
+        descend(torch.autograd.grad(each.sum(), parameters), rate)  # a sum: no instance enters the gradient of another
         losses[step] = each.detach()
         if progress is not None:
             progress(step + 1)

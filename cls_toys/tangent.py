@@ -40,7 +40,11 @@ def features(network: nn.Module, inputs: Float[Tensor, "items ..."]) -> Float[Te
 
 
 def moved(network: nn.Module, delta: Float[Tensor, " parameters"]) -> nn.Module:
-    """A copy of the network whose parameters have been changed by ``delta``; the network itself stays as it is."""
+    """A copy of the network whose parameters have been changed by ``delta``; the network itself stays as it is.
+
+    Raises ``ValueError`` unless ``delta`` holds one number a parameter.
+    """
+    _check_width(network, delta)
     copy = deepcopy(network)
     vector_to_parameters(parameters_to_vector(network.parameters()).detach() + delta, copy.parameters())
     return copy
@@ -49,7 +53,11 @@ def moved(network: nn.Module, delta: Float[Tensor, " parameters"]) -> nn.Module:
 def changes(
     network: nn.Module, inputs: Float[Tensor, "items ..."], deltas: Float[Tensor, "writes parameters"]
 ) -> Float[Tensor, "writes items outputs"]:
-    r"""What each finite write really does, :math:`f(\theta + \delta; x_j) - f(\theta; x_j)`; differentiable in ``deltas``."""
+    r"""What each finite write really does, :math:`f(\theta + \delta; x_j) - f(\theta; x_j)`; differentiable in ``deltas``.
+
+    Raises ``ValueError`` unless each of the ``deltas`` holds one number a parameter.
+    """
+    _check_width(network, deltas)
     parameters = {name: parameter.detach() for name, parameter in network.named_parameters()}
     sizes = [parameter.numel() for parameter in parameters.values()]
 
@@ -59,6 +67,14 @@ def changes(
         return functional_call(network, changed, (inputs,))
 
     return vmap(outputs)(deltas) - functional_call(network, parameters, (inputs,))
+
+
+def _check_width(network: nn.Module, deltas: Tensor) -> None:
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    if deltas.shape[-1:] != (parameters,):
+        raise ValueError(
+            f"a write of shape {tuple(deltas.shape)}: the network has {parameters} parameters; give one number for each"
+        )
 
 
 def fisher_root(logits: Float[Tensor, "items outputs"]) -> Float[Tensor, "items outputs outputs"]:
@@ -86,13 +102,25 @@ def hat_blocks(features: Float[Tensor, "items outputs parameters"]) -> Float[Ten
 def exact_hit(features: Float[Tensor, "items outputs parameters"]) -> Float[Tensor, " items"]:
     r"""Least collateral of giving all outputs of an item a value, per squared value, averaged over its direction.
 
-    .. math:: \tfrac{1}{o} \operatorname{tr} A_i^{-1} - 1
+    Of the writes that move output a of item i by 1 and its other outputs by 0, the one that moves all outputs of all items
+    least is made for each a, and read:
+
+    .. math:: \delta^{(ia)} = J^+ H_{\cdot i} A_i^{-1} e_a, \qquad
+       \frac{\sum_a \sum_{j \ne i} \|J_j \delta^{(ia)}\|^2}{\sum_a \|J_i \delta^{(ia)}\|^2}
 
     Infinite where some values are out of reach.
     """
-    eigenvalues = torch.linalg.eigvalsh(hat_blocks(features))
-    reached = eigenvalues.amin(-1) > features.shape[1] * torch.finfo(features.dtype).eps
-    return torch.where(reached, (1 / eigenvalues).mean(-1) - 1, torch.inf)
+    items, outputs, _ = features.shape
+    left, values, right, nonzero = probes.svd(features.flatten(0, 1))
+    rows = (left * nonzero).reshape(items, outputs, -1)
+    blocks = rows @ rows.mT
+    reached = torch.linalg.eigvalsh(blocks).amin(-1) > outputs * torch.finfo(features.dtype).eps
+    solvable = torch.where(reached[:, None, None], blocks, torch.eye(outputs, dtype=features.dtype))
+    writes = (
+        torch.linalg.solve(solvable, rows) * torch.where(nonzero, 1 / values, 0.0) @ right
+    )  # [items, a, parameters]
+    moved = (writes @ features.flatten(0, 1).mT).reshape(items, outputs, items, outputs).square().sum((1, 3))
+    return torch.where(reached, moved.sum(1) / moved.diagonal() - 1, torch.inf)
 
 
 def best_directions(
@@ -112,6 +140,24 @@ def best_directions(
     return eigenvalues[:, -1].clamp_max(1), deltas / eigenvalues[:, -1:]
 
 
+def item_shares(
+    features: Float[Tensor, "items outputs parameters"], deltas: Float[Tensor, "items parameters"]
+) -> Float[Tensor, " items"]:
+    r"""Writability of one infinitesimal write an item, all outputs of the item counted as its hit.
+
+    .. math:: w_i = \frac{\|J_i \delta^{(i)}\|^2}{\sum_j \|J_j \delta^{(i)}\|^2}
+
+    Raises ``ValueError`` unless there is one write an item, of one number a parameter.
+    """
+    if deltas.shape != (len(features), features.shape[2]):
+        raise ValueError(
+            f"deltas {tuple(deltas.shape)} for features {tuple(features.shape)}: give one write an item, "
+            "and one number a parameter"
+        )
+    moved = torch.einsum("jop,ip->ijo", features, deltas).square().sum(-1)  # [write, item]
+    return moved.diagonal() / moved.sum(-1)
+
+
 def off_tangent(
     features: Float[Tensor, "items outputs parameters"], changes: Float[Tensor, "writes items outputs"]
 ) -> Float[Tensor, " writes"]:
@@ -119,8 +165,14 @@ def off_tangent(
 
     .. math:: \kappa^\perp = \|(I - H)\Delta\| / \|\Delta\|
 
-    NaN for a write that changes nothing.
+    NaN for a write that changes nothing. Raises ``ValueError`` unless the changes are of the items and outputs of the
+    features.
     """
+    if changes.shape[1:] != features.shape[:2]:
+        raise ValueError(
+            f"changes {tuple(changes.shape)} for features {tuple(features.shape)}: give [writes, items, outputs] of the "
+            "same items and outputs"
+        )
     left, _, _, nonzero = probes.svd(features.flatten(0, 1))
     basis = left[:, nonzero]
     flat = changes.flatten(1)

@@ -141,8 +141,8 @@ class Step:
 
     def _vanishes(self, element: sp.Expr) -> None:
         for values in _random_points(element, self.domain, self.name):
-            value = sp.N(element.subs(values), DIGITS)
-            scale = 1 + sum(abs(sp.N(term.subs(values), DIGITS)) for term in sp.Add.make_args(element))
+            terms = [sp.N(term.subs(values), DIGITS) for term in sp.Add.make_args(element)]
+            value, scale = sum(terms), 1 + sum(map(abs, terms))
             if not value.is_number or not abs(value) < sp.Float(10, DIGITS) ** (10 - DIGITS) * scale:
                 where = ", ".join(f"{symbol} = {value}" for symbol, value in values.items())
                 raise DerivationError(

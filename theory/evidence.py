@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import stats
+import scipy  # its submodules load at first use: reading evidence needs none
 
 MIME = "application/vnd.cls-toys.evidence+json"
 CONFIDENCE = 0.99  # family-wise, over all cells of one check
@@ -281,7 +281,7 @@ def _mean(
         raise ValueError(f"{evidence.claim}: {trials} trials a cell; an interval of a mean needs at least 3")
     bound = spread(evidence, bound, (cells,))
     mean = measured.mean(axis=1)
-    half = stats.t.ppf(1 - (1 - confidence) / (2 * cells), trials - 1) * stats.sem(measured, axis=1)
+    half = scipy.stats.t.ppf(1 - (1 - confidence) / (2 * cells), trials - 1) * scipy.stats.sem(measured, axis=1)
     half = np.maximum(half, rounding(np.float64).value * np.maximum(1.0, np.abs(mean)))  # constant samples
     excess = _EXCESS[operator](mean, bound) - half
     worst = int(np.argmax(excess / np.maximum(half, np.finfo(float).tiny)))
@@ -367,7 +367,7 @@ def _frequency(
     violated = (_EXCESS[operator](measured, bound) > allowed * np.maximum(1.0, np.abs(bound))).sum(1)
     level = 1 - (1 - confidence) / cells
     low, high = np.transpose(
-        [stats.binomtest(int(count), trials).proportion_ci(level, method="exact") for count in violated]
+        [scipy.stats.binomtest(int(count), trials).proportion_ci(level, method="exact") for count in violated]
     )
     worst = int(np.argmax(low + high))
     if (low > probability).any():
@@ -416,9 +416,11 @@ def _trend(
         raise ValueError(f"{evidence.claim}: the prediction is 0 at some size, where a relative error is undefined")
     error = np.abs(measured / bound - 1)
     late = slice(size.size // 2, None)
-    fit = stats.linregress(np.log(size[late]), np.log(np.maximum(error[late], np.finfo(float).eps)))
+    fit = scipy.stats.linregress(np.log(size[late]), np.log(np.maximum(error[late], np.finfo(float).eps)))
     freedom = size[late].size - 2
-    half = float(stats.t.ppf((1 + confidence) / 2, freedom) * np.nan_to_num(fit.stderr))  # NaN for a constant error
+    half = float(
+        scipy.stats.t.ppf((1 + confidence) / 2, freedom) * np.nan_to_num(fit.stderr)
+    )  # NaN for a constant error
     seen = f"at the larger sizes the error scales as size^({fit.slope:.2g} ± {half:.2g})"
     if (error <= rounding(np.float64).value).all():
         verdict, reason = Verdict.SUPPORTED, "the error is within rounding at every size"

@@ -40,13 +40,15 @@ class _VegaPrinter(JavascriptCodePrinter):
 def vega_expression(expr: sp.Expr, x: sp.Symbol | None = None) -> str:
     """The Vega-Lite expression of ``expr``; ``x`` is read from the datum, every other symbol from a parameter.
 
-    Raises ``ValueError`` on functions that Vega cannot evaluate (ship a precomputed grid for those).
+    A function of our own says what it is in Vega by a method ``_javascript(printer)``. Raises ``ValueError`` on functions
+    that Vega cannot evaluate (ship a precomputed grid for those).
 
     >>> r, n = sp.symbols("r n", positive=True)
     >>> vega_expression(n / r - 1, x=r)
     'n/datum.r - 1'
     """
-    special = sorted({type(f).__name__ for f in expr.atoms(sp.Function) if not isinstance(f, _ELEMENTARY)})
+    functions = {f for f in expr.atoms(sp.Function) if not (isinstance(f, _ELEMENTARY) or hasattr(f, "_javascript"))}
+    special = sorted({type(f).__name__ for f in functions})
     if special:
         allowed = ", ".join(f.__name__ for f in _ELEMENTARY)
         raise ValueError(
@@ -85,7 +87,7 @@ def slider_chart(
     base = alt.Chart(data, width="container", height=260).transform_calculate(bound=vega_expression(expr, x))
     if where != sp.true:
         base = base.transform_filter(vega_expression(where, x))
-    ticks = alt.Axis(format="d", tickMinStep=1) if x.is_integer else alt.Undefined
+    ticks = alt.Axis(format="d", tickMinStep=1, labelOverlap=True) if x.is_integer else alt.Axis(labelOverlap=True)
     x_axis = alt.X(f"{x.name}:Q", title=_axis(x), scale=alt.Scale(domain=[start, stop]), axis=ticks)
     y_axis = alt.Y("bound:Q", title=_axis(relation.lhs), scale=y_scale, stack=None)  # stacked, y2 would be ignored
     line = base.mark_line(strokeWidth=2.5, clip=True).encode(x=x_axis, y=y_axis)

@@ -159,6 +159,22 @@ def test_nearly_parallel_items_are_cheap_to_write_alike_and_dear_to_write_apart(
     assert costs["the same"] < 3
     assert costs["opposite"] > 100
     assert costs["alike"] == pytest.approx((costs["the same"] + costs["opposite"]) / 2)
+    assert costs["the same"] < costs["one alone"] < costs["alike"]
+    across = dict(batch.twins(math.pi / 2, items=2, dim=2, generator=rng()).iter_rows())
+    assert max(across.values()) < 1e-20, "two items in two dimensions disturb nobody"
+
+
+@pytest.mark.parametrize(("level", "overlap"), [(0.4, 0.3), (0.5, 0.1), (0.5, 0.49)])
+def test_a_pair_of_equal_leverage_by_the_eigenvalues_of_its_block(level: float, overlap: float) -> None:
+    """A block with l on the diagonal and H off it has the eigenvalues l + H (for the same value) and l - H (for opposite)."""
+    block = torch.tensor([[level, overlap], [overlap, level]], dtype=make.DTYPE)
+    values, vectors = torch.linalg.eigh(block)
+    roots = vectors * values.sqrt()  # two whitened keys, one a row
+    rest = torch.linalg.cholesky(torch.eye(2, dtype=make.DTYPE) - roots.T @ roots).T  # completes the identity
+    keys = torch.cat((roots, rest)) @ make.gaussian(2, 2, generator=rng(1))
+    for asked, eigenvalue in (([[1.0, 1.0]], level + overlap), ([[1.0, -1.0]], level - overlap)):
+        cost = float(batch.collateral(keys, torch.tensor([0, 1]), torch.tensor(asked, dtype=make.DTYPE)))
+        assert cost == pytest.approx(1 / eigenvalue - 1, rel=1e-9)
 
 
 # ------------------------------------------------------------------------------------------------------ all batches
@@ -222,6 +238,22 @@ def test_tables_hold_every_batch() -> None:
     assert (sizes["median"] <= sizes["largest"]).all()
 
 
+def test_what_items_cost_one_at_a_time_by_hand() -> None:
+    """Two copies share a dimension and cost 1 each, the third item is alone and costs nothing."""
+    keys = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 3.0]], dtype=make.DTYPE)
+    assert batch.single(keys, torch.tensor([[0, 1], [0, 2]])).tolist() == pytest.approx([1, 0.5])
+
+
+def test_a_table_is_as_badly_conditioned_as_its_worst_batch() -> None:
+    """Two of four keys are almost the same: their pair has a condition of about two over their distance."""
+    keys = torch.eye(3, dtype=make.DTYPE)[[0, 0, 1, 2]]
+    keys[1, 1] = 1e-4
+    table = batch.measure({"": keys}, [1, 2])
+    worst = dict(table.select("batch_size", "condition").iter_rows())
+    assert worst[1] < 10
+    assert 1e4 < worst[2] < 1e5
+
+
 def test_too_many_batches_are_left_out() -> None:
     assert math.comb(40, 4) > batch.MOST_BATCHES
     assert batch.measure({"": make.gaussian(40, 6, generator=rng())}, [1, 2, 4])["batch_size"].to_list() == [1, 2]
@@ -229,7 +261,8 @@ def test_too_many_batches_are_left_out() -> None:
 
 def test_batches_from_one_basis_pay_what_a_single_write_pays() -> None:
     """Published: 2 for three bases of six, where the mean over all batches is at least 12."""
-    table = batch.within_basis(3, 6, generator=rng())
+    table = batch.within_basis(3, 6, outputs=2, generator=rng())
+    assert table["values"].to_list() == ["alike", "random"] * 6
     np.testing.assert_allclose(table["collateral"], 2, rtol=1e-9)
     assert bound(18, 6, 6) == 12
     across = batch.collateral(frames.orthobases(3, 6, generator=rng()), torch.tensor([0, 1, 6, 7]))
@@ -295,8 +328,18 @@ def test_other_bad_input() -> None:
     keys, pair = make.gaussian(4, 3, generator=rng()), torch.tensor([0, 1])
     with pytest.raises(ValueError, match=r"values have shape \(1, 3\): give one column for each of the 2 items"):
         batch.change.__wrapped__(keys, pair, torch.ones(1, 3, dtype=keys.dtype))
-    with pytest.raises(ValueError, match="values are all zero"):
-        batch.collateral(keys, pair, torch.zeros(1, 2, dtype=keys.dtype))
+    for measure in (batch.collateral, batch.inverse):
+        with pytest.raises(ValueError, match="values are all zero"):
+            measure(keys, pair, torch.zeros(1, 2, dtype=keys.dtype))
+        with pytest.raises(ValueError, match="one column for each of the 2 items, all finite"):
+            measure(keys, pair, torch.full((1, 2), math.nan, dtype=keys.dtype))
+        with pytest.raises(ValueError, match=r"values have shape \(1, 3\): give one column"):
+            measure.__wrapped__(keys, pair, torch.ones(1, 3, dtype=keys.dtype))
+    with pytest.raises(ValueError, match="trials=0: draw keys at least once"):
+        batch.gaussian(6, 3, [1], 0, generator=rng())
+    for angle, items, dim in ((0.0, 4, 3), (math.nan, 4, 3), (0.1, 1, 3), (0.1, 4, 1)):
+        with pytest.raises(ValueError, match="give an angle between 0 and pi, and two items"):
+            batch.twins(angle, items=items, dim=dim, generator=rng())
     with pytest.raises(ValueError, match="rule='best': must be one of optimal, least change"):
         batch.change.__wrapped__(keys, pair, torch.ones(1, 2, dtype=keys.dtype), "best")
     for size in (0, 5):

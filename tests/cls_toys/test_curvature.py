@@ -1,6 +1,7 @@
 """What a diagonal misses, against a general eigenvalue solver, random directions, and scores taken by autograd."""
 
 import math
+from inspect import unwrap
 
 import numpy as np
 import pytest
@@ -47,6 +48,19 @@ def test_a_shared_stiff_direction_attains_both_extremes(dim: int) -> None:
     assert float(ones @ matrix @ ones) == pytest.approx(dim * (3 + 0.1)), "stiffness 3 along the unit vector"
 
 
+@given(st.integers(1, 8), st.integers(0, 2**31))
+def test_any_single_stiff_direction_attains_the_bound(dim: int, seed: int) -> None:
+    """However unequal the parts of the parameters: found by climbing, not by eigenvalues."""
+    parts = torch.randn(dim, generator=rng(seed), dtype=curvature.DTYPE)
+    matrix = torch.outer(parts, parts)
+    assert curvature.misjudged(matrix)[0] == pytest.approx(dim)
+    pulled = torch.eye(dim, dtype=curvature.DTYPE)[0]
+    for _ in range(3):  # power iteration on diag(H)^-1 H
+        pulled = matrix @ pulled / matrix.diagonal()
+    ratio = (pulled @ matrix @ pulled) / (pulled.square() @ matrix.diagonal())
+    assert float(ratio) == pytest.approx(dim)
+
+
 def test_in_its_own_axes_a_curvature_is_its_diagonal() -> None:
     matrix = draw(5, 8, 1)
     values, vectors = torch.linalg.eigh(matrix)
@@ -85,7 +99,10 @@ def test_readouts_of_networks_are_measured_within_the_bound() -> None:
     trained = ensembles.digits(3, 8, Training(epochs=3), generator=rng())
     found = curvature.of_readouts(trained.ensemble, trained.data.test_inputs, count=2)
     assert len(found) == 2
-    assert (found["n_parameters"] <= 90).all()
+    live = (ensembles.hidden_activations(trained.ensemble, trained.data.test_inputs[:3]) > 0).any(1).sum(1)
+    assert found["n_parameters"].to_list() == [10 * (int(units) + 1) for units in live[:2]], (
+        "weights of live units, biases"
+    )
     assert (found["undercharge"] <= found["n_parameters"]).all()
     assert (found["undercharge"] > 2).all()
     assert found["overcharge"].is_infinite().all(), "a softmax does not see a shift of all outputs"
@@ -107,15 +124,24 @@ def test_bad_input() -> None:
     for wrong in (skew, good * math.nan):
         with pytest.raises(ValueError, match="give a symmetric, finite matrix"):
             curvature.misjudged(wrong)
+    with pytest.raises(ValueError, match="give a symmetric, finite matrix"):
+        unwrap(curvature.misjudged)(torch.ones(2, 3))
+    saddle, negative = torch.tensor([[1.0, 2.0], [2.0, 1.0]]), torch.diag(torch.tensor([1.0, -1.0]))
+    for wrong in (saddle, negative, torch.tensor([[0.0, 1.0], [1.0, 2.0]])):
+        with pytest.raises(ValueError, match="give a positive semidefinite matrix"):
+            curvature.misjudged(wrong)
     with pytest.raises(ValueError, match="nothing to protect"):
         curvature.misjudged(torch.zeros(2, 2))
     for dim, stiff, flat in ((0, 1.0, 0.0), (2, 0.0, 0.0), (2, 1.0, -1.0), (2, math.nan, 0.0)):
         with pytest.raises(ValueError, match="positive stiffness"):
             curvature.shared_stiffness(dim, stiff, flat)
-    with pytest.raises(ValueError, match="draw at least one curvature"):
-        curvature.random_curvatures([2], 0, generator=rng())
+    for dims, trials in (([2], 0), ([], 1), ([2, 0], 1)):
+        with pytest.raises(ValueError, match="draw at least one curvature"):
+            curvature.random_curvatures(dims, trials, generator=rng())
     keys = torch.ones(2, 3)
-    for probabilities in (torch.ones(2, 4), torch.full((2, 4), math.nan)):
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        curvature.readout_fisher(keys * math.nan, torch.full((2, 4), 0.25))
+    for probabilities in (torch.ones(2, 4), torch.full((2, 4), math.nan), torch.tensor([[2.0, -1.0]] * 2)):
         with pytest.raises(ValueError, match="probabilities that sum to 1"):
             curvature.readout_fisher(keys, probabilities)
     trained = ensembles.digits(1, 4, Training(epochs=1), generator=rng())

@@ -106,5 +106,8 @@ def test_bad_input() -> None:
     for wrong in (labels + 1, labels - 1, labels[:, :0]):
         with pytest.raises(ValueError, match="at least one item, and labels from 0 to 2"):
             ensembles.train(start, inputs[:, : wrong.shape[1]], wrong, TRAINING, generators=generators)
+    for wrong in (inputs[:, 1:], inputs[..., 1:], inputs * float("nan")):
+        with pytest.raises(ValueError, match=r"give finite ones of shape \(3, 37, 5\), one an item"):
+            ensembles.train.__wrapped__(start, wrong, labels, TRAINING, generators=generators)
     with pytest.raises(ValueError, match="count=0: train at least one network"):
         ensembles.digits(0, 4, TRAINING, generator=rng())

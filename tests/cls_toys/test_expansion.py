@@ -114,6 +114,15 @@ def test_zero_keys_and_keys_that_no_unit_answers() -> None:
     assert not store.values.any()
 
 
+def test_a_key_between_the_units_is_recalled_exactly_by_the_nearest_alone() -> None:
+    store = ThresholdedStore(torch.eye(2, dtype=make.DTYPE), 0.2, out=2)
+    store.write(torch.tensor([1.0, 0.0], dtype=make.DTYPE), torch.tensor([5.0, 7.0], dtype=make.DTYPE))
+    key, value = torch.tensor([0.6, 0.8], dtype=make.DTYPE), torch.tensor([-1.0, 2.0], dtype=make.DTYPE)
+    store.write(key, value)
+    torch.testing.assert_close(store.read(key[None])[0], value)
+    assert store.values[0].tolist() == [5, 7]
+
+
 def test_copies_of_a_key_share_a_unit_at_any_threshold() -> None:
     keys = make.unit(2, 3, generator=rng()).repeat_interleave(2, dim=0)
     assert expansion.coherence(keys) == pytest.approx(1)
@@ -205,5 +214,8 @@ def test_bad_input() -> None:
             make_store(keys * float("nan"))
         with pytest.raises(ValueError, match="at least one item and one dimension"):
             make_store(keys[:0])
+    for items, dim in ((0, 2), (4, 0)):
+        with pytest.raises(ValueError, match="at least one item and one dimension"):
+            expansion.random_collateral(items, dim, 0.5, 5, generator=rng())
     with pytest.raises(ValueError, match="an overlap takes two"):
         expansion.coherence(keys[:1])

@@ -161,8 +161,25 @@ def test_other_bad_input() -> None:
     for price in (0.0, -1.0, math.nan, math.inf):
         with pytest.raises(ValueError, match="the price of a miss must be positive and finite"):
             fidelity.priced(THREE, price)
-    with pytest.raises(ValueError, match="every item must be requested to change"):
-        fidelity.outcome(THREE, THREE[:, None, :], torch.tensor([[1.0], [0.0], [1.0]], dtype=make.DTYPE))
+    for requests in (torch.tensor([[1.0], [0.0], [1.0]]), torch.tensor([[1.0], [math.nan], [1.0]]), torch.ones(2, 1)):
+        asked = requests.double()
+        for call in (
+            lambda asked: fidelity.outcome.__wrapped__(THREE, THREE[:, None, :], asked),
+            lambda asked: fidelity.frontier.__wrapped__(THREE, asked, 0.5, generator=rng()),
+            lambda asked: fidelity.refit.__wrapped__(THREE, ones(3), asked),
+        ):
+            with pytest.raises(ValueError, match="every one of 3 items must be requested to change"):
+                call(asked)
+    for labels in (ones(3) * math.nan, ones(3, 2)):
+        with pytest.raises(ValueError, match="give one finite label and one request an item"):
+            fidelity.refit.__wrapped__(THREE, labels, ones(3))
+    with pytest.raises(ValueError, match="one request \\[out\\] an item, all finite"):
+        fidelity.outcome(THREE, THREE[:, None, :] * math.nan, ones(3))
+    with pytest.raises(ValueError, match="no zero key"):
+        fidelity.wild(THREE * 0, 2, generator=rng())
+    for miss in (-0.1, 1.5, math.nan):
+        with pytest.raises(ValueError, match=r"a miss lies in \[0, 1\]"):
+            fidelity.in_one_dimension(miss)
     with pytest.raises(ValueError, match="NaN or infinity"):
         fidelity.refit(THREE * math.nan, ones(3), ones(3))
     with pytest.raises(ValueError, match=r"changes \(3, 1, 2\), requests \(3, 2\): give one change"):

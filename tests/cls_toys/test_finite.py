@@ -1,5 +1,6 @@
 """Finite writes: measured against plain evaluation of the moved network, searched ones against their definition."""
 
+import inspect
 import math
 
 import numpy as np
@@ -71,6 +72,25 @@ def test_a_search_ends_better_than_the_step_it_starts_from(trained: first_order.
             finite.search(network, inputs, size)
 
 
+def test_networks_and_writes_that_are_not_judged(trained: first_order.Network) -> None:
+    network, inputs = trained
+    two = networks.mlp((3, 4, 2), "tanh", generator=rng(), dtype=make.DTYPE)
+    for call in (
+        lambda: finite.search(two, inputs, 1.0),
+        lambda: finite.judge(two, inputs, torch.ones(30, 26, dtype=make.DTYPE)),
+        lambda: finite.compare(two, inputs, [1.0], []),
+        lambda: finite.shrinking(two, inputs, [1.0]),
+    ):
+        with pytest.raises(ValueError, match="has 2 outputs"):
+            call()
+    with pytest.raises(ValueError, match="2 writes for 30 items"):
+        inspect.unwrap(finite.judge)(network, inputs, torch.ones(2, 21, dtype=make.DTYPE))
+    with pytest.raises(ValueError, match="steps=0: a search"):
+        finite.search(network, inputs, 1.0, steps=0)
+    with pytest.raises(ValueError, match="no networks"):
+        first_order.best_conditioned([])
+
+
 def test_the_share_of_shrinking_writes_tends_to_the_leverage(trained: first_order.Network) -> None:
     shrinking = finite.shrinking(*trained, [1e-2, 1e-3, 1e-4])
     error = (shrinking["writability"] / shrinking["leverage"] - 1).abs().to_list()
@@ -100,6 +120,10 @@ def test_the_curvature_of_an_autoencoder_bounds_the_remainder() -> None:
     torch.testing.assert_close(remainder, inputs @ e.T @ e)
     curved = finite.curved(4, 6, [0.1, 1.0], generator=rng(3))
     np.testing.assert_allclose(curved["write_norm"], [0.1, 1.0])
+    draw = rng(3)  # the inputs that it drew, after the weights
+    make.gaussian(4, 6, generator=draw)
+    largest = np.linalg.svd(make.gaussian(12, 6, generator=draw).numpy())[1][0]
+    np.testing.assert_allclose(curved["curvature"], 2 * largest)
 
 
 def test_packed_digits_and_a_kink_escape() -> None:
@@ -108,5 +132,7 @@ def test_packed_digits_and_a_kink_escape() -> None:
         packed.number += 345
     places = torch.arange(3, dtype=make.DTYPE)[:, None]
     assert packed(places)[:, 0].tolist() == [5, 4, 3]
+    for step in (-0.4, 0.4):  # where it starts no digit jumps, so that its derivative is 0
+        assert tangent.moved(escapes.Packed(), torch.tensor([step], dtype=make.DTYPE))(places).tolist() == [[0.0]] * 3
     assert tangent.moved(packed, torch.tensor([20.0], dtype=make.DTYPE))(places)[:, 0].tolist() == [5, 6, 3]
     assert finite.escaped().rows() == [("packed digits", "finite", 0, 3.0), ("kink", "unaimed", 0, 2.0)]

@@ -103,6 +103,9 @@ def test_shares_are_of_independent_networks() -> None:
     assert len(labels) == 8
     assert ((shares > 0) & (shares < 1)).all()
     assert shares.unique().numel() == shares.numel()
+    network, inputs = first_order.regression((3, 4, 1), "tanh", 100, generator=rng())  # the first that is drawn
+    one = probes.writability(*[tangent.features(network, inputs)[:, 0]] * 2)  # written along its own gradient
+    assert float(shares[0, 0]) == pytest.approx(float(one.sum()) / 21)
     again = first_order.step_shares(3, 100, steps=5, generator=rng())[1]
     assert torch.equal(shares, again)
 

@@ -1,6 +1,7 @@
 """Consolidation against general optimisers, penalties against samples, and the published values of the counterexample."""
 
 import math
+from inspect import unwrap
 
 import numpy as np
 import polars as pl
@@ -125,6 +126,7 @@ def test_no_diagonal_penalty_does_better_and_the_second_weight_stays() -> None:
     compared = fisher.compare([problem], [0.01, 1.0, 100.0])
     assert compared.filter(pl.col("penalty") == "diagonal")["w_2"].abs().max() == 0
     np.testing.assert_allclose(compared["total"], compared["old"] + compared["new"])
+    np.testing.assert_allclose(compared["share_of_gain"], compared["total"] / 1.5)
     assert (compared["condition"] >= 1).all()
 
 
@@ -185,10 +187,27 @@ def test_bad_input() -> None:
     for strength in (-1.0, math.inf, math.nan):
         with pytest.raises(ValueError, match="must be finite and at least 0"):
             fisher.consolidate(tasks.new, tasks.old.optimum, weights, strength)
-    for rate, steps in ((0.0, 5), (math.nan, 5), (0.1, 0)):
-        with pytest.raises(ValueError, match="at least one step and a positive, finite rate"):
-            fisher.descend(tasks.new, tasks.old.optimum, weights, 1.0, rate=rate, steps=steps)
+    with pytest.raises(ValueError, match="give a row and a column a weight"):
+        unwrap(fisher.consolidate)(tasks.new, tasks.old.optimum, torch.eye(3, dtype=fisher.DTYPE), 1.0)
+    for step in (fisher.proximal_step, fisher.explicit_step):
+        for rate in (0.0, -0.1, math.nan):
+            with pytest.raises(ValueError, match="give a positive, finite rate"):
+                fisher.descend(tasks.new, tasks.old.optimum, weights, 1.0, rate=rate, steps=5, step=step)
+        point = tasks.old.optimum
+        with pytest.raises(ValueError, match="must be finite and at least 0"):
+            step(point, point, point, weights, rate=0.1, strength=-1.0)
+    with pytest.raises(ValueError, match="take at least one step"):
+        fisher.descend(tasks.new, tasks.old.optimum, weights, 1.0, rate=0.1, steps=0)
     with pytest.raises(ValueError, match="both must be positive for a closed curve"):
         fisher.level_curve(fisher.rotated(1.0, 1.0, 1.0, 1.0), 1.0)
-    with pytest.raises(ValueError, match="draw at least one penalty"):
-        fisher.any_diagonal([], 0, generator=rng())
+    with pytest.raises(ValueError, match="needs at least 3"):
+        fisher.level_curve(tasks, 1.0, points=2)
+    problem = {"old_curvature": 2.0, "new_curvature": 3.0, "new_target": 1.0, "axis_share": 0.4}
+    for problems, trials in (([], 3), ([problem], 0)):
+        with pytest.raises(ValueError, match="draw at least one penalty"):
+            fisher.any_diagonal(problems, trials, generator=rng())
+    for problems, strengths in (([], [1.0]), ([problem], [])):
+        with pytest.raises(ValueError, match="give at least one of each"):
+            fisher.compare(problems, strengths)
+    with pytest.raises(ValueError, match="no problems are given"):
+        fisher.search([])

@@ -78,8 +78,60 @@ def test_memories_that_have_no_place() -> None:
         frontier.frontier_point(LinearStore(keys), 0 * keys)
     with pytest.raises(ValueError, match="one value for each of the 4 keys"):
         inspect.unwrap(frontier.frontier_point)(LinearStore(keys), keys, torch.ones(3, 1, dtype=make.DTYPE))
-    with pytest.raises(ValueError, match="NaN or infinity"):
+    with pytest.raises(ValueError, match="keys hold NaN or infinity"):
         frontier.frontier_point(LinearStore(keys), keys * math.nan)
+    with pytest.raises(ValueError, match="values hold NaN or infinity"):
+        frontier.frontier_point(LinearStore(keys), keys, keys[:, :1] * math.nan)
+    for change in (0.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match="must be finite and not 0"):
+            frontier.frontier_point(LinearStore(keys), keys, change=change)
+
+
+def test_a_survey_that_cannot_be_made() -> None:
+    for load in (0.0, -1.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match="items per dimension must be positive and finite"):
+            frontier.survey(4, [1.0, load], [1], generator=rng())
+    with pytest.raises(ValueError, match="a budget is at least one step"):
+        frontier.survey(4, [1.0], [1, 0], generator=rng())
+    with pytest.raises(ValueError, match="dim=0"):
+        frontier.survey(0, [1.0], [1], generator=rng())
+
+
+def test_a_network_with_as_many_items_as_parameters_is_written_to_first_order() -> None:
+    """Its Jacobian is square and far from orthogonal, so that writes are long; the best one then costs nobody anything."""
+    points = {row["rule"]: row for row in frontier._network(1.0, 100, generator=rng())}
+    assert points["optimal"]["n_keys"] == points["optimal"]["parameters"] == 21
+    assert points["optimal"]["mean_collateral"] < 1e-4 < points["one step"]["mean_collateral"]
+
+
+def test_what_is_no_store_is_told_why() -> None:
+    keys, place = make.gaussian(4, 2, generator=rng()), inspect.unwrap(frontier.frontier_point)
+
+    class Shared(LinearStore):
+        def copy(self) -> "Shared":
+            return self
+
+    class Flat(LinearStore):
+        def read(self, keys: torch.Tensor) -> torch.Tensor:
+            return keys @ self.weight[0]
+
+    class Called(LinearStore):
+        def parameters(self) -> int:
+            return 2
+
+    class Empty(LinearStore):
+        parameters = 0
+
+    with pytest.raises(ValueError, match="object has no read, write, parameters, copy"):
+        place(object(), keys)
+    for wrong, said in (
+        (Shared, "Shared reads otherwise after writes into copies"),
+        (Flat, r"read gives \(4,\) at 4 keys: it must give \[items, out\]"),
+        (Called, "make it a property"),
+        (Empty, "parameters of Empty is 0"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            place(wrong(keys), keys)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +142,7 @@ def survey() -> pl.DataFrame:
 def test_the_survey_places_every_memory(survey: pl.DataFrame) -> None:
     counts = dict(survey["store"].value_counts().iter_rows())
     assert counts == {
-        "linear": 3 * 3 + 2, "replay": 6, "polynomial": 6, "threshold": 3, "Willshaw": 3, "network": 6,
+        "linear": 3 * 3 + 2, "replay": 6, "polynomial": 6, "threshold": 3, "Willshaw": 4, "network": 6,
         "toy model": len(frontier.SPARSITY),
     }  # fmt: skip
     random = survey.filter(store="linear", rule="optimal", load=3.0).row(0, named=True)
@@ -119,3 +171,10 @@ def test_more_replay_costs_the_others_less(survey: pl.DataFrame) -> None:
 def test_the_same_seed_gives_the_same_survey(survey: pl.DataFrame) -> None:
     again = frontier.survey(8, [0.5, 1.5, 3.0], [1, 30], toy_steps=200, train_steps=20, generator=rng())
     assert survey.equals(again)
+
+
+def test_one_memory_lies_below_the_line_of_its_parameters_at_any_choice_of_loads() -> None:
+    """The published false claim needs its counterexample; a sweep of loads that misses it must not hide it."""
+    placed = frontier.survey(2, [0.5], [1], toy_steps=10, train_steps=1, generator=rng())
+    below = placed.filter(pl.col("mean_collateral") < pl.col("per_parameter") - 1)
+    assert below["store"].unique().to_list() == ["Willshaw"]

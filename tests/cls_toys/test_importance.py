@@ -1,6 +1,7 @@
 """Ablation is what it says: the network without the unit, by changing the network itself."""
 
 from copy import deepcopy
+from inspect import unwrap
 
 import numpy as np
 import polars as pl
@@ -96,6 +97,22 @@ def test_agreements_hold_every_guess_for_every_network() -> None:
     assert len(found) == 4 * 2 * 3  # guesses, ablations, networks
     halves = found.filter(pl.col("guess") == "other half")["correlation"]
     assert halves.min() > 0.3, "two halves of a thousand digits agree about the damage"
+    assert halves.max() < 1, "and are not the same"
+    ends = [
+        importance.units(
+            trained.ensemble, *(part[:, half] for part in (trained.data.train_inputs, trained.data.train_labels))
+        )
+        for half in (
+            slice(trained.data.train_labels.shape[1] // 2),
+            slice(trained.data.train_labels.shape[1] // 2, None),
+        )
+    ]
+    common = ends[0].join(ends[1], on=["network", "unit", "ablation"], maintain_order="left")
+    expected = [
+        stats.spearmanr(part["loss"], part["loss_right"]).statistic
+        for part in common.partition_by("network", "ablation", maintain_order=True)
+    ]
+    np.testing.assert_allclose(halves, expected)
     activity = importance.agreement(
         importance.units(trained.ensemble, trained.data.train_inputs, trained.data.train_labels), "activity"
     )
@@ -107,6 +124,19 @@ def test_bad_input() -> None:
     for hidden in (torch.ones(0, 3), torch.full((4, 3), torch.nan)):
         with pytest.raises(ValueError, match="at least one item and unit, all finite"):
             importance.ablate(hidden, readout, bias, instead)
+    hidden = torch.ones(4, 3)
+    for wrong in (
+        (torch.ones(2, 4), bias, instead),
+        (readout, torch.zeros(3), instead),
+        (readout, bias, torch.zeros(1)),
+    ):
+        with pytest.raises(ValueError, match="one column of the readout and one value a unit"):
+            unwrap(importance.ablate)(hidden, *wrong)
+    intact, guesses = torch.zeros(4, 2), torch.zeros(3, 4, 2)
+    with pytest.raises(ValueError, match="one label each"):
+        unwrap(importance.damage)(guesses, intact, torch.zeros(5, dtype=torch.long))
+    with pytest.raises(ValueError, match="give 0 to 1"):
+        importance.damage(guesses, intact, torch.tensor([0, 1, 2, 0]))
     few = pl.DataFrame({"network": [0, 0], "ablation": "silenced", "activity": [1.0, 2.0], "loss": [1.0, 2.0]})
     with pytest.raises(ValueError, match="2 live units: give wider networks"):
         importance.agreement(few, "activity")

@@ -1,5 +1,6 @@
 """Interference against exact moments on the sphere, published values, and enumeration of every set of active items."""
 
+import inspect
 import itertools
 import math
 
@@ -52,15 +53,19 @@ def test_variance_and_fourth_moment_of_the_sum(dim: int, active: int, family: in
     assert within(drawn**4, variance**2 * (3 - below / active))
 
 
+@pytest.fixture(scope="module")
+def four_in_64() -> torch.Tensor:
+    return interference.of_random_keys(64, 4, 400_000, generator=rng(1))
+
+
 # Published by the derivation's author: threshold, probability to exceed it, mean squared excess, and their Gaussian values.
 @pytest.mark.parametrize(("threshold", "tail", "excess"), [(0.5, 0.0457, 3.6e-4), (0.8, 1.3e-3, 5.5e-6)])
-def test_known_tails(threshold: float, tail: float, excess: float) -> None:
-    trials, dim, active = 400_000, 64, 4
-    drawn = interference.of_random_keys(dim, active, trials, generator=rng(1))
+def test_known_tails(threshold: float, tail: float, excess: float, four_in_64: torch.Tensor) -> None:
+    drawn, trials = four_in_64, len(four_in_64)
     seen = float((drawn.abs() > threshold).double().mean())
     assert abs(seen - tail) < 4 * math.sqrt(2 * tail / trials) + 0.5 * 10 ** math.floor(math.log10(tail) - 1)
     assert float((drawn - threshold).clamp_min(0).square().mean()) == pytest.approx(excess, rel=0.1)
-    a = threshold / math.sqrt(active / dim)
+    a = threshold / math.sqrt(4 / 64)
     assert seen == pytest.approx(
         2 * stats.norm.sf(a), rel=0.15
     )  # its kurtosis makes it 8 % less at the higher threshold
@@ -192,4 +197,18 @@ def test_bad_input() -> None:
         interference.sparse({"long": 2 * keys}, [0.5], 5, generator=rng())
     for activity in (0.0, 1.1, float("nan")):
         with pytest.raises(ValueError, match="a probability that an item is active"):
-            interference.sparse({"keys": keys}, [activity], 5, generator=rng())
+            interference.sparse({"keys": keys}, [0.5, activity], 5, generator=rng())
+        with pytest.raises(ValueError, match="a probability that an item is active"):
+            interference.sparse_random(4, 2, activity, 5, generator=rng())
+    for items, dim in ((0, 2), (4, 0)):
+        with pytest.raises(ValueError, match="at least one item and one dimension"):
+            interference.sparse_random(items, dim, 0.5, 5, generator=rng())
+    with pytest.raises(ValueError, match="0 codes, 1 activities"):
+        interference.sparse({}, [0.5], 5, generator=rng())
+    with pytest.raises(ValueError, match="0 sizes, 1 thresholds"):
+        interference.tails([], [1.0], 5, generator=rng())
+    for deviation in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="thresholds must be finite and at least 0"):
+            interference.tails([("sphere", 4, 1)], [1.0, deviation], 5, generator=rng())
+    with pytest.raises(ValueError, match="family='cube': must be one of sphere, signs"):
+        inspect.unwrap(interference.random_unit)((3, 2), "cube", generator=rng())

@@ -1,6 +1,7 @@
 """Perturbations change what they say, by how much they say, and leave shape and range alone."""
 
 import math
+from inspect import unwrap
 
 import pytest
 import torch
@@ -115,5 +116,8 @@ def test_bad_input() -> None:
         with pytest.raises(ValueError, match=r"give grey levels in \[0, 1\]"):
             perturbations.noisy(wrong, 0.1, generator=rng())
     weights, masks = pruned_weights()
+    for wrong in (torch.zeros_like(masks), masks & (torch.arange(3) != 1)[:, None, None], masks[:1]):
+        with pytest.raises(ValueError, match="a weight that survives in every network"):
+            unwrap(perturbations.weight_noise)(weights, wrong, 0.5, "relative", generator=rng())
     with pytest.raises(ValueError, match="a scale of at least 0"):
         perturbations.weight_noise(weights, masks, -1.0, "relative", generator=rng())

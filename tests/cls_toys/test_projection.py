@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from inspect import unwrap
 
 import numpy as np
 import polars as pl
@@ -120,3 +121,16 @@ def test_bad_input() -> None:
         projection.learn(inputs[None] * math.nan, generator=rng())
     with pytest.raises(ValueError, match="at least one item"):
         projection.learn(inputs[None, :, :0], generator=rng())
+    with pytest.raises(ValueError, match="give \\[tasks, trials, task_rank, dim\\]"):
+        unwrap(projection.learn)(inputs, generator=rng())
+    projector, targets = torch.eye(4, dtype=keys.DTYPE).repeat(2, 1, 1), torch.ones(2, 3, 1, dtype=keys.DTYPE)
+    for wrong in (projector[:1], projector[:, :3, :3]):
+        with pytest.raises(ValueError, match="a projector"):
+            unwrap(projection.protect)(wrong, inputs)
+        with pytest.raises(ValueError, match="a projector"):
+            unwrap(projection.fit)(inputs, targets, wrong)
+    for wrong in (targets[:, :2], targets * math.nan):
+        with pytest.raises(ValueError, match="one finite row of targets an input"):
+            unwrap(projection.fit)(inputs, wrong, projector)
+    with pytest.raises(ValueError, match="must be one of absolute, relative"):
+        unwrap(projection.fit)(inputs, targets, projector, "none")

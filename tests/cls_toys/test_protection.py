@@ -209,6 +209,17 @@ def test_bad_input() -> None:
             protection.protected(keys, key, (0.0, ridge))
     with pytest.raises(ValueError, match="give a finite key of the same dimension"):
         protection.protected(keys, key * math.nan)
+    for known in (keys, keys[:0]):
+        with pytest.raises(ValueError, match="that is not zero"):
+            protection.protected(known, key * 0)
+    for rows in (keys * math.nan, keys[:2]):
+        with pytest.raises(ValueError, match="give one finite row an item"):
+            protection.ridge_collateral.__wrapped__(keys, rows, 1.0)
+    for rule in ("ridge", "optimal", "local"):
+        with pytest.raises(ValueError, match="NaN or infinity"):
+            protection.directions(keys * math.nan, rule, 1.0)
+    with pytest.raises(ValueError, match="trials=0: draw keys at least once"):
+        protection.buffers(30, 10, [0], 0, generator=rng())
     with pytest.raises(ValueError, match="NaN or infinity"):
         protection.protected(keys * math.nan, key)
     for loudness in (0.5, math.nan, math.inf):

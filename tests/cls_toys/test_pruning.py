@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from cls_toys import ensembles, pruning
+from cls_toys import ensembles, perturbations, pruning
 from cls_toys.networks import Training
 
 TRAINING = Training(epochs=6)
@@ -98,6 +98,16 @@ def test_margins_of_a_network_that_does_nothing_but_copy() -> None:
     assert float(pruning.normalised_margin(copy, inputs, labels)) == pytest.approx(expected)
 
 
+def test_inputs_without_a_boundary_in_sight_are_left_out() -> None:
+    """Both units of the copying network are silent at the second input: no small step changes its decision."""
+    eye, zero = torch.eye(2)[None], torch.zeros(1, 2)
+    copy = ensembles.Ensemble(eye, zero, eye, torch.tensor([[0.5, 0.0]]))
+    labels = torch.tensor([[0, 0]])
+    inputs = torch.tensor([[[4.0, 1.0], [-1.0, -2.0]]])
+    assert float(pruning.boundary_distance(copy, inputs, labels)) == pytest.approx(3.5 / math.sqrt(2))
+    assert pruning.boundary_distance(copy, inputs[:, 1:], labels[:, 1:]).isnan().all()
+
+
 def test_the_distance_has_no_scale_of_outputs_in_it(trained: ensembles.Trained) -> None:
     louder = trained.ensemble._replace(
         output_weight=3 * trained.ensemble.output_weight, output_bias=3 * trained.ensemble.output_bias
@@ -128,6 +138,49 @@ def test_networks_that_lose_nothing_cost_nothing_under_any_condition(trained: en
     assert costs.filter(pl.col("condition") == "clean")["excess"].abs().max() == 0
 
 
+def test_every_condition_and_margin_is_what_its_name_says(trained: ensembles.Trained) -> None:
+    """Network by network, with the same draws of noise replayed and the network written out."""
+    levels = [0.0, 0.8]
+    tuned, masks = pruning.prune(trained, levels, Training(epochs=2))
+    accuracy = pruning.evaluate(tuned, masks, trained, levels, generator=rng(9))
+    margin = pruning.margins(tuned, trained, levels)
+    clean, labels, replay = trained.data.test_inputs, trained.data.test_labels, rng(9)
+    tested = {"clean": clean}
+    tested["input noise 0.3"] = (clean + 0.3 * torch.randn(clean.shape, generator=replay)).clamp(0, 1)
+    tested["input noise 0.5"] = (clean + 0.5 * torch.randn(clean.shape, generator=replay)).clamp(0, 1)
+    tested["rotation 25°"] = perturbations.rotated(clean, 25.0)
+    tested["occlusion"] = perturbations.occluded(clean, 4, generator=replay)
+    draws = torch.stack([torch.randn(3, 16, 64, generator=replay) for _ in range(30)])
+
+    def outputs(at: int, inputs: torch.Tensor, noise: torch.Tensor | float = 0.0) -> torch.Tensor:
+        weight = tuned.hidden_weight[at] + noise
+        hidden = (inputs[at % 3] @ weight.T + tuned.hidden_bias[at]).clamp_min(0)
+        return hidden @ tuned.output_weight[at].T + tuned.output_bias[at]
+
+    def right(guess: torch.Tensor, at: int) -> float:
+        return float((guess.argmax(1) == labels[at % 3]).double().mean())
+
+    for at in range(6):
+        here = {"sparsity": levels[at // 3], "network": at % 3}
+        found = dict(accuracy.filter(**here).select("condition", "accuracy").iter_rows())
+        near = {"abs": 2 / 449}  # an item or two, for the order of rounding
+        for name, inputs in tested.items():
+            assert found[name] == pytest.approx(right(outputs(at, inputs), at), **near), name
+        size = {
+            "relative": tuned.hidden_weight[at][masks[at]].abs().mean(),
+            "absolute": tuned.hidden_weight[at % 3].abs().mean(),
+            "energy": tuned.hidden_weight[at][masks[at]].square().mean().sqrt(),
+        }
+        for kind, of_kind in zip(size, draws[:, at % 3].split(10), strict=True):
+            noised = [right(outputs(at, clean, 0.5 * size[kind] * noise * masks[at]), at) for noise in of_kind]
+            assert found[f"weight noise, {kind}"] == pytest.approx(np.mean(noised), **near), kind
+        ensemble = ensembles.Ensemble(*(part[at : at + 1] for part in tuned))
+        of_network = clean[at % 3][None], labels[at % 3][None]
+        lengths = dict(margin.filter(**here).select("condition", "margin").iter_rows())
+        assert lengths["distance"] == pytest.approx(float(pruning.boundary_distance(ensemble, *of_network)), rel=1e-4)
+        assert lengths["normalised"] == pytest.approx(float(pruning.normalised_margin(ensemble, *of_network)), rel=1e-4)
+
+
 def test_costs_by_hand() -> None:
     accuracies = pl.DataFrame(
         {
@@ -155,13 +208,28 @@ def test_intervals_are_students() -> None:
         pruning.summary(table.head(2), "cost", ["group"])
 
 
-def test_magnitude_and_fine_tuning_matter(trained: ensembles.Trained) -> None:
-    found = pruning.controls(trained, TRAINING, 0.9)
+def test_magnitude_and_fine_tuning_matter() -> None:
+    pruned = pruning.experiment(3, 16, TRAINING, [0.9], generator=rng())
+    found = pruning.controls(pruned, TRAINING, 0.9)
+    trained = pruned.trained
     accuracy = {(row["weights_kept"], row["fine_tuned"]): row["accuracy"] for row in found.iter_rows(named=True)}
     assert accuracy["the largest", "yes"] > accuracy["the largest", "no"] + 0.05
     assert accuracy["the largest", "no"] > accuracy["random ones", "no"]
     whole = ensembles.accuracy(trained.ensemble, trained.data.test_inputs, trained.data.test_labels)
     assert accuracy["all", "no"] == pytest.approx(float(whole.mean()))
+    for sparsity, name in ((0.0, "all"), (0.9, "the largest")):
+        alone, _ = pruning.prune(trained, [sparsity], pruning.fine_tuning(TRAINING))  # tuned once more, by itself
+        again = ensembles.accuracy(alone, trained.data.test_inputs, trained.data.test_labels)
+        assert accuracy[name, "yes"] == pytest.approx(float(again.mean()), abs=2 / 449), "but for the order of rounding"
+    masks = pruning.random_masks((3, 16, 64), 0.9, generators=[each.clone_state() for each in trained.generators])
+    tuned = ensembles.train(
+        trained.ensemble, trained.data.train_inputs, trained.data.train_labels, pruning.fine_tuning(TRAINING),
+        generators=[each.clone_state() for each in trained.generators], masks=masks,
+    )  # fmt: skip
+    again = ensembles.accuracy(tuned, trained.data.test_inputs, trained.data.test_labels)
+    assert accuracy["random ones", "yes"] == pytest.approx(float(again.mean()))
+    with pytest.raises(ValueError, match=r"sparsity=0.5 was not measured: give one of 0.0, 0.9"):
+        pruning.controls(pruned, TRAINING, 0.5)
 
 
 def test_recipes_are_told_apart() -> None:
@@ -179,5 +247,8 @@ def test_bad_input(trained: ensembles.Trained) -> None:
         pruning.magnitude_masks(weights, 0.95)
     with pytest.raises(ValueError, match="NaN or infinity"):
         pruning.magnitude_masks(weights * math.nan, 0.5)
+    for sparsity in (1.0, 0.9999):  # 8 * 64 weights
+        with pytest.raises(ValueError, match=r"leaves none|must lie in"):
+            pruning.experiment(10**9, 8, TRAINING, [sparsity], generator=rng())  # before it trains a billion networks
     with pytest.raises(ValueError, match="no sparsities are given"):
         pruning.prune(trained, [], TRAINING)

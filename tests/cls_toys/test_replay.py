@@ -142,7 +142,7 @@ def test_the_table_of_a_code_holds_each_time_beside_the_next() -> None:
         table = replay.measure(codes, times, rate)
         assert len(table) == (5 + 2) * 3, "a zero key is left out"
         for (_, _), rows in table.group_by("code", "item"):
-            assert rows["replayed_later"].to_list()[:-1] == rows["replayed"].to_list()[1:]
+            assert rows["replayed_later"].to_list() == [*rows["replayed"].to_list()[1:], None], "the last has no next"
         assert (table["step_size"] * table["largest_eigenvalue"]).to_list() == pytest.approx([rate or 0.0] * len(table))
     own = table.filter(table["code"] == "a", table["item"] == 2)["replayed"].to_list()
     assert own == pytest.approx(replay.descend(codes["a"], [1, 2, 9], 0.5)[1].tolist())
@@ -207,8 +207,10 @@ def test_budgets_end_at_the_bound_and_never_below() -> None:
 
 
 def test_replaying_some_items_spares_those_only() -> None:
-    table = replay.partial(make.gaussian(10, 4, generator=rng()), 4)
+    keys = make.gaussian(10, 4, generator=rng())
+    table = replay.partial(keys, 4)
     local, some, everything = table.iter_rows(named=True)
+    assert everything["among all"] == pytest.approx(float(probes.leverage(keys)[:4].mean()))
     assert some["among them"] == pytest.approx(1), "four random keys in four dimensions are independent"
     assert some["among all"] < everything["among all"]
     assert local["among them"] < some["among them"]
@@ -259,8 +261,8 @@ def test_a_small_move_follows_the_tangent_features_and_a_large_one_does_not() ->
 
 def test_bad_input_of_paths() -> None:
     keys = make.gaussian(3, 2, generator=rng())
-    for times in ([], [0.0, 1.0], [-1.0], [float("nan")]):
-        with pytest.raises(ValueError, match="all of them positive"):
+    for times in ([], [0.0, 1.0], [-1.0], [float("nan")], [1.0, math.inf]):
+        with pytest.raises(ValueError, match="all of them positive and finite"):
             replay.path(keys, double(times))
     for rate in (0.0, 2.0, -1.0, float("nan")):
         with pytest.raises(ValueError, match="strictly between 0 and 2"):
@@ -276,6 +278,12 @@ def test_bad_input_of_paths() -> None:
                 call(bad)
     with pytest.raises(ValueError, match="replayed=4: must lie between 1"):
         replay.partial(keys, 4)
+    for times in ([1.0, 1.0], [2.0, 1.0]):
+        with pytest.raises(ValueError, match="give increasing times"):
+            replay.measure({"a": keys}, times)
+    for steps, trials in ((1, 5), (5, 0)):
+        with pytest.raises(ValueError, match="a fall needs two steps"):
+            replay.steps_too_long([0.5], 3, 2, trials=trials, steps=steps, generator=rng())
 
 
 def test_bad_input_of_the_store() -> None:
@@ -291,7 +299,7 @@ def test_bad_input_of_the_store() -> None:
 
 def test_bad_input_of_networks() -> None:
     model, inputs = tanh_network()
-    for writes in ([], [(30, 0.1)], [(-1, 0.1)], [(0, 0.0)]):
+    for writes in ([], [(30, 0.1)], [(-1, 0.1)], [(0, 0.0)], [(0, math.nan)], [(0, math.inf)]):
         with pytest.raises(ValueError, match="indices of the 30 items"):
             replay.network(model, inputs, writes, [1])
     with pytest.raises(ValueError, match="increasing numbers of steps"):

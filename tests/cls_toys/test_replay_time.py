@@ -173,6 +173,9 @@ def test_three_directions_in_the_plane_never_settle() -> None:
     keys = make.harmonic_frame(3, 2)
     table = replay_time.noise_floor(keys)
     np.testing.assert_allclose(table["noise_floor"], 2 / 3, rtol=1e-12)
+    uneven = make.unit(5, 2, generator=rng())
+    each = [float(((np.eye(5) - np.linalg.pinv(uneven.T.numpy()) @ uneven.T.numpy())[i] ** 2).sum()) for i in range(5)]
+    np.testing.assert_allclose(replay_time.noise_floor(uneven)["noise_floor"], 2 * np.array(each), rtol=1e-10)
     draws = np.random.default_rng(0).integers(3, size=20_000)
     k, weight, seen = keys.numpy(), np.zeros(2), []
     for j in draws:
@@ -218,6 +221,11 @@ def test_the_time_to_a_fixed_residual_is_finite_at_load_one() -> None:
     assert (reached["lower"] <= reached["epochs"]).all()
     assert (reached["epochs"] <= reached["upper"] + 1).all()
     assert table.filter(table["goal"] < 0.1, table["load"] == 1)["epochs"].null_count() == 3, "given up"
+    keys = replay_time.unit_codes(6, 12, 3, generator=rng()).numpy()  # what the table drew for the first load
+    for draw, k in enumerate(keys):
+        g, inverse = np.linalg.eigvalsh(k @ k.T), np.linalg.inv(k @ k.T)
+        formula = math.log(g[-1] * np.trace(inverse) / 6 / 0.3) / g[0]
+        assert reached.filter(reached["load"] == 0.5)["upper"][draw] == pytest.approx(formula)
     # Published by the derivation's author, in 240 dimensions: 3.2, 4.6 and 9.4 epochs to 0.1 at these loads.
     known = replay_time.against_load(60, [0.25, 0.5, 0.75], [0.1], draws=6, most=60, generator=rng())
     means = known.group_by("load", maintain_order=True).mean()["epochs"]
@@ -268,3 +276,45 @@ def test_bad_input() -> None:
 def test_leverage_of_independent_items_is_one() -> None:
     """What replay of them reaches in the end."""
     np.testing.assert_allclose(probes.leverage(make.unit(5, 9, generator=rng())), 1)
+
+
+def test_time_constants_of_codes_of_very_different_pace() -> None:
+    """Long before the slow code has settled, the error of the fast one is smaller than any number: it must not decide."""
+    slow = double([[1.0, 0.0], [math.cos(0.03), math.sin(0.03)]])
+    together = replay_time.time_constants(torch.stack((slow, TWO)))["time_constant"].to_list()
+    alone = [replay_time.time_constants(code[None])["time_constant"][0] for code in (slow, TWO)]
+    assert together == pytest.approx(alone, rel=1e-6)
+
+
+@given(st.integers(1, 5), st.integers(0, 3), st.floats(1e-4, 1), st.integers(0, 2**31))
+def test_the_lower_bound_on_steps_is_the_first_that_the_mean_path_reaches(
+    items: int, more: int, goal: float, seed: int
+) -> None:
+    """Against the path itself, step by step; missing where the path stays above the goal."""
+    keys = replay_time.unit_codes(items, items + more + 2, 2, generator=rng(seed))
+    table = replay_time.against_load(
+        items + more + 2, [items / (items + more + 2)], [goal], draws=2, most=10, generator=rng(seed)
+    )
+    path = replay_time.mean_residual(keys, 10 * items, None)
+    for draw in range(2):
+        below = (path[draw] <= goal).nonzero()
+        assert table["lower"][draw] == (int(below[0]) / items if len(below) else None)
+
+
+def test_bad_numbers_of_steps_runs_and_items() -> None:
+    unit = make.unit(3, 4, generator=rng())
+    for call in (lambda: replay_time.expected(unit, -1), lambda: replay_time.mean_residual(unit, -1)):
+        with pytest.raises(ValueError, match="steps=-1"):
+            call()
+    for steps, runs in (([], 3), ([-1], 3), ([1], 0)):
+        with pytest.raises(ValueError, match="at least one run"):
+            replay_time.simulate(unit, steps, runs, generator=rng())
+    for item in (3, -1):
+        with pytest.raises(ValueError, match="index of one of the 3 items"):
+            replay_time.simulate(unit, [1], 3, generator=rng(), item=item)
+        with pytest.raises(ValueError, match="index of one of the 3 items"):
+            replay_time.mean_residual(unit, 1, item)
+    with pytest.raises(ValueError, match="5 keys have rank 4"):
+        replay_time.mean_residual(make.unit(5, 4, generator=rng()), 1)
+    with pytest.raises(ValueError, match="items=5, dim=4"):
+        replay_time.random_write_norms(5, 4, 10, generator=rng())

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from hypothesis import given
@@ -69,6 +70,19 @@ def test_confined_writes_stay_confined_and_below_their_leverage(
     assert float(probes.writability(keys, restriction.directions(keys, basis)).sum()) == pytest.approx(
         min(size, items), rel=1e-6
     )
+
+
+def test_totals_add_up_what_was_written_and_not_what_could_have_been() -> None:
+    table = restriction.measure({"": make.anisotropic(12, 6, 30.0, generator=rng())}, [3, 6], generator=rng())
+    totals = restriction.totals(table)
+    assert len(totals) == 2 * 2 * 2
+    for row in totals.iter_rows(named=True):
+        of = table.filter(*(pl.col(name) == row[name] for name in ("kind", "subspace_dim", "rule")))
+        share = of["writability"].to_numpy()
+        assert row["sum_restricted"] == pytest.approx(share.sum())
+        assert row["median_collateral"] == pytest.approx(float(np.median(1 / share - 1)))
+    local = totals.filter(pl.col("rule") == "local")
+    assert (local["sum_restricted"] < 0.9 * local["subspace_dim"]).all(), "local writes do not spend it all"
 
 
 def test_published_sum_of_seven() -> None:

@@ -1,5 +1,6 @@
 """Tangent features against finite differences and hand-made Jacobians; blocks, best directions and what is off the tangent."""
 
+import inspect
 import math
 
 import pytest
@@ -75,6 +76,17 @@ def test_no_write_beats_the_best_direction() -> None:
     assert found >= float(best[0]) * 0.99
 
 
+def test_item_shares_are_read_off_the_moved_network() -> None:
+    """A tiny write to a copy of the network, read at every output."""
+    net, inputs = network(), make.gaussian(5, 2, generator=rng(1))
+    deltas = torch.randn(5, sum(p.numel() for p in net.parameters()), generator=rng(2), dtype=make.DTYPE)
+    shares = tangent.item_shares(tangent.features(net, inputs), deltas)
+    with torch.no_grad():
+        for item, delta in enumerate(deltas):
+            squared = (tangent.moved(net, 1e-7 * delta)(inputs) - net(inputs)).square()
+            assert float(shares[item]) == pytest.approx(float(squared[item].sum() / squared.sum()), rel=1e-5)
+
+
 def test_with_one_output_the_best_direction_is_the_leverage() -> None:
     features = tangent.features(network((3, 4, 1)), make.gaussian(40, 3, generator=rng(1)))
     torch.testing.assert_close(tangent.best_directions(features)[0], probes.leverage(features[:, 0]))
@@ -129,6 +141,23 @@ def test_off_tangent_is_one_less_what_the_tangent_explains() -> None:
         dim=(1, 2), keepdim=True
     )
     torch.testing.assert_close(tangent.off_tangent(features, mixed), torch.full((4,), 0.8, dtype=make.DTYPE))
+
+
+def test_writes_and_changes_of_the_wrong_shape() -> None:
+    net, inputs = network(), make.gaussian(4, 2, generator=rng(1))
+    features = tangent.features(net, inputs)
+    for width in (1, 20, 22):
+        short = torch.ones(4, width, dtype=make.DTYPE)
+        with pytest.raises(ValueError, match="the network has 21 parameters"):
+            tangent.moved(net, short[0])
+        with pytest.raises(ValueError, match="the network has 21 parameters"):
+            tangent.changes(net, inputs, short)
+        with pytest.raises(ValueError, match="one write an item"):
+            inspect.unwrap(tangent.item_shares)(features, short)
+    with pytest.raises(ValueError, match="one write an item"):
+        inspect.unwrap(tangent.item_shares)(features, torch.ones(3, 21, dtype=make.DTYPE))
+    with pytest.raises(ValueError, match="the same items and outputs"):
+        inspect.unwrap(tangent.off_tangent)(features, torch.ones(2, 4, 2, dtype=make.DTYPE))
 
 
 def test_inputs_and_networks_that_have_no_tangent() -> None:

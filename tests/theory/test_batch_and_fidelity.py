@@ -374,7 +374,7 @@ def test_a_planted_false_claim_is_refuted(planted: Callable[[Plant], tuple[Evide
 
 
 def test_the_refuted_readings_are_refuted_by_measurement() -> None:
-    basis = batch.within_basis(2, 6, generator=rng())
+    basis = batch.within_basis(2, 6, outputs=1, generator=rng()).filter(pl.col("values") == "alike")
     symbols = {name: basis[name] for name in ("n_items", "rank", "batch_size")}
     assert claim("every-batch-pays").check(basis["collateral"], **symbols).verdict is Verdict.REFUTED
     ordinary = {"Gaussian": make.gaussian(12, 5, generator=rng())}

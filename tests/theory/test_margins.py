@@ -132,7 +132,7 @@ def over_all_items_in_place_of_the_others(plant: Plant) -> tuple[Evidence, Evide
 
 
 def a_rule_that_sees_the_set(plant: Plant) -> tuple[Evidence, Evidence]:
-    """The one hypothesis that bites: replay and other adaptive rules drop it."""
+    """The one hypothesis that bites: adaptive rules drop it."""
     three = make.harmonic_frame(3, 2)
     exact, _, at = written(three, "optimal", 2)
     at.pop("mean_collateral")

@@ -23,7 +23,7 @@ _X = sp.MatrixSymbol("X", dim, task_rank)
 _others = sp.MatrixSymbol("X_O", dim, task_rank - 1)
 _x = sp.MatrixSymbol("x_1", dim, 1)
 _y = sp.MatrixSymbol("y", task_rank, 1)
-_s, _k = sp.symbols("s k", positive=True)
+_k = sp.Symbol("k", positive=True)
 
 _free = dim - (task_place - 1) * task_rank
 _lost = sp.Min(task_rank, sp.Max(0, task_place * task_rank - dim))
@@ -81,7 +81,8 @@ projection_cliff = Claim(
             "retained",
             sp.Eq(retained, sp.Max(0, _free) / dim),
             Kind.EXPECTATION,
-            "The share of a task's inputs, and so of its gradients, that projection retains is no cliff: it falls along a straight line to 0.",
+            "The share of a task's inputs that projection retains, and with them of a gradient whose errors are independent of "
+            "the inputs, is no cliff: it falls along a straight line to 0.",
             resolution=0.1,
         ),
         Statement(
@@ -117,7 +118,8 @@ projection_cliff = Claim(
             "and the targets $X^\\top v$ fill a subspace of that dimension. With $f \\geq r_T$ nothing is out of reach; with $f = 0$ all is; in between "
             "$r_T - f$ dimensions are [lost]. Of a target of random direction, each orthogonal direction holds the same share "
             "$1/r_T$ on average, which gives the share left unfitted. In the same way a Gaussian input has the same share $1/d$ in each direction, and "
-            "$f$ of $d$ are free. The least write that fits $y$ is $v = X (X^\\top X)^{-1} y$, and its squared length is "
+            "$f$ of $d$ are free; a gradient is a sum of inputs, each times its error, and if the errors do not depend on the "
+            "inputs it is Gaussian, too. The least write that fits $y$ is $v = X (X^\\top X)^{-1} y$, and its squared length is "
             "$y^\\top (X^\\top X)^{-1} y$ [least-write]. Averaged over the direction of $y$ this is $\\|y\\|^2$ times the mean "
             "diagonal entry of $(X^\\top X)^{-1}$. Such an entry is one over the squared length of what is left of one input, "
             "when its projection onto the others is taken away [alone]. That is a standard Gaussian vector in the $k = f - r_T + 1$ dimensions "
@@ -147,16 +149,13 @@ projection_cliff = Claim(
                 _split(_columns(3, 2)),
                 _split(_columns(3, 3).lower_triangular()),  # any three vectors, after a rotation
             ),
-            instance(
+            identity(
                 "inverse-moment",
-                "The mean of $1/(2s)$ where $2s \\sim \\chi^2_k$.",
-                sp.Eq(
-                    sp.Integral(_s ** (_k / 2 - 1) * sp.exp(-_s) / (2 * _s), (_s, 0, sp.oo)) / sp.gamma(_k / 2),
-                    1 / (_k - 2),
-                    evaluate=False,
-                ),
-                {_k: 5},
-                {_k: 8},
+                "The mean of $1/(2s)$ where $2s \\sim \\chi^2_k$: the integrals of $s^{k/2-2} e^{-s}$ and $s^{k/2-1} e^{-s}$ over "
+                "$s > 0$.",
+                sp.gamma(_k / 2 - 1) / (2 * sp.gamma(_k / 2)),
+                1 / (_k - 2),
+                domain=sp.Gt(_k, 2),
             ),
             identity(
                 "price",

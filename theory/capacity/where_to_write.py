@@ -97,7 +97,7 @@ diagonal_fisher = Claim(
             "full",
             sp.Eq(full_loss, sp.Integer(0), evaluate=False),
             Kind.EXACT,
-            "With the full Fisher information as penalty nothing is lost, at any strength.",
+            "With the full Fisher information as penalty nothing is lost, at any positive strength.",
             hypotheses=(Hypothesis("The stiff direction is tilted, $u_1^2 < 1$.", _tilted),),
         ),
     ),
@@ -113,9 +113,9 @@ diagonal_fisher = Claim(
             "[above-none] and [above-frozen]. The bound is proportional to the scale of the two losses "
             "[scale], so that it grows with $h_A = h_B$ says nothing: relative to $c^2 h_B/2$, which is all that the new task has "
             "to gain, the loss depends on $h_A u_1^2/h_B$ alone [relative]. The full penalty is $\\tfrac{\\lambda_F}{2} h_A (u^\\top "
-            "w)^2$. At $w = (c, -c\\,u_1/u_2)$ it is 0 [valley], and so are both losses, which are squares. For every strength "
-            "that point is therefore a minimum, and the only one, as the determinant of the second derivatives is positive "
-            "[unique]."
+            "w)^2$. At $w = (c, -c\\,u_1/u_2)$ it is 0 [valley], and so are both losses, which are squares. For every positive "
+            "strength that point is therefore a minimum, and the only one, as the determinant of the second derivatives is "
+            "positive [unique]."
         ),
         steps=(
             identity(
@@ -221,6 +221,23 @@ diagonal_fisher = Claim(
 )
 
 _stiff = old_curvature / n_parameters
+_u, _pull, _squares = (
+    sp.MatrixSymbol(name, n_parameters, size) for name, size in (("u", 1), ("q", 1), ("D", n_parameters))
+)
+
+
+def _one_stiff(parameters: int) -> dict[sp.Basic, sp.Basic]:
+    """A stiff direction, the one in which all parameters pull alike, and the diagonal of the projector onto the first."""
+    direction = sp.ImmutableMatrix(sp.symbols(f"u_1:{parameters + 1}", nonzero=True))
+    squares = sp.diag(*direction.applyfunc(lambda part: part**2)).as_immutable()
+    return {
+        _u: direction,
+        _pull: direction.applyfunc(lambda part: 1 / part),
+        _squares: squares,
+        n_parameters: parameters,
+    }
+
+
 diagonal_protection = Claim(
     id="diagonal-protection",
     title="A diagonal undercharges stiff directions and overcharges flat ones",
@@ -245,7 +262,7 @@ diagonal_protection = Claim(
             "The factor $P$ is attained.",
             hypotheses=(
                 Hypothesis(
-                    "One direction is stiff and all parameters share it alike, $\\mathcal{H} = h_A uu^\\top$ with $u = \\mathbf{1}/\\sqrt P$."
+                    "Only one direction is stiff and every parameter has a part in it, $\\mathcal{H} = h_A uu^\\top$ with no $u_i = 0$."
                 ),
             ),
         ),
@@ -269,11 +286,11 @@ diagonal_protection = Claim(
             "Write $\\mathcal{H} = B^\\top B$ with columns $b_i$, so that $\\|b_i\\|^2$ is diagonal entry $i$. Then $x^\\top "
             "\\mathcal{H} x$ is the squared length of the sum of the $P$ vectors $x_i b_i$, and what the diagonal charges is the sum "
             "of their squared lengths. In each coordinate the square of a sum of $P$ numbers $a_i$ is at most $P$ times the sum of "
-            "their squares [cauchy-schwarz]; add up the coordinates. For $\\mathcal{H} = h_A uu^\\top$ with equal entries, "
-            "every diagonal entry is $h_A/P$. The direction $x = \\mathbf{1}$ then has $x^\\top \\mathcal{H} x = h_A P$ and is charged "
-            "$h_A$, a factor of $P$ [equal]. With flat curvature beside it every diagonal entry is $h_A/P + h_0$. The diagonal "
-            "charges the same in all directions, so its worst is the flattest, a direction orthogonal to $u$, where the curvature "
-            "is $h_0$ [ratio]. Without flat curvature the factor has no bound [unbounded]."
+            "their squares [cauchy-schwarz]; add up the coordinates. For $\\mathcal{H} = h_A uu^\\top$ diagonal entry $i$ is "
+            "$h_A u_i^2$. Take the direction $q$ in which all parameters pull alike, $q_i = 1/u_i$: there the curvature is $P$ times "
+            "what the diagonal charges [one-stiff]. With equal parts, $u = \\mathbf{1}/\\sqrt P$, and flat curvature beside them, "
+            "every diagonal entry is $h_A/P + h_0$. The diagonal charges the same in all directions, so its worst is the "
+            "flattest, a direction orthogonal to $u$, where the curvature is $h_0$ [ratio]. As the flat curvature vanishes, the factor exceeds every bound [unbounded]."
         ),
         steps=(
             instance(
@@ -289,15 +306,15 @@ diagonal_protection = Claim(
                 certificate=sp.Sum((_a[_i] - _a[_j]) ** 2 / 2, (_j, 1, n_parameters), (_i, 1, n_parameters)),
             ),
             instance(
-                "equal",
-                "Curvature along $\\mathbf{1}$, and $P$ times the charge.",
+                "one-stiff",
+                "Curvature along $q_i = 1/u_i$, and $P$ times the charge; $D$ holds the diagonal of $uu^\\top$.",
                 sp.Eq(
-                    old_curvature * sp.Sum(1 / sp.sqrt(n_parameters), (_i, 1, n_parameters)) ** 2,
-                    n_parameters * sp.Sum(_stiff, (_i, 1, n_parameters)),
+                    old_curvature * sp.Trace(_pull.T * _u * _u.T * _pull),
+                    n_parameters * old_curvature * sp.Trace(_pull.T * _squares * _pull),
                     evaluate=False,
                 ),
-                {n_parameters: 3},
-                {n_parameters: 4},
+                _one_stiff(2),
+                _one_stiff(3),
             ),
             identity(
                 "ratio",
@@ -329,7 +346,7 @@ activity_and_damage = Claim(
     part="capacity",
     hypotheses=(
         Hypothesis(
-            "Networks of one hidden layer of rectified units, trained on digits, each from its own start and on its own "
+            "Networks of one hidden layer of 32 rectified units, trained on digits, each from its own start and on its own "
             "split; units that are never active are left out. The effects were fixed on sixteen networks of other seeds."
         ),
     ),

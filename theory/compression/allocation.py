@@ -34,6 +34,10 @@ _best_code = Hypothesis(
     "The leverages of the weighted keys are the allocation $\\ell_i = \\min(1, \\sqrt{a_i}/\\theta)$, and writes are optimal."
 )
 
+_least_damage = Hypothesis(
+    "The damage is the least that any code and any rule of writing have; item $i$ is written, $a_i > 0$."
+)
+
 importance_allocation = Claim(
     id="importance-allocation",
     title="The best code is filled from the most used item down",
@@ -65,9 +69,10 @@ importance_allocation = Claim(
             "leverage",
             sp.Eq(leverage, sp.Min(1, sp.sqrt(use) / water_level)),
             Kind.EXACT,
-            "In that code the most used items have leverage 1, and the rest share in proportion to the root of their use. "
-            "If items are written as often as they are used, $q = p$, that is in proportion to $p_i$.",
-            hypotheses=(_best_code,),
+            "No code attains it with other leverages: the most used items have leverage 1, and the rest share in proportion "
+            "to the root of their use. If items are written as often as they are used, $q = p$, that is in proportion to "
+            "$p_i$.",
+            hypotheses=(_some_share, _least_damage),
         ),
         Statement(
             "given-code",
@@ -95,7 +100,11 @@ importance_allocation = Claim(
             "write $\\ell = 1/(1+u)$ [dedicated]. Add this up over all items and use that the leverages sum to at most $d$: the "
             "sum of $a_i/\\ell_i$ is at least $2\\theta R + s\\theta^2 - d\\theta^2$ plus the uses of the dedicated items, which "
             "for $\\theta = R/(d-s)$ is the statement plus the sum of all uses [level]. Leverages in $[0,1]$ that sum to $d$ are "
-            "the diagonal of some projector of rank $d$ [schur-horn], so a code attains the bound."
+            "the diagonal of some projector of rank $d$ [schur-horn], so a code attains the bound. For *leverage*, look at what "
+            "each item loses: by [shared] it is $(\\sqrt a - \\theta\\ell)^2/\\ell$ below the level, and by [dedicated] at least "
+            "$\\theta^2u^2/(1+u) = \\theta^2(1 - \\ell)^2/\\ell$ above it [lost]. A code that attains the bound loses nothing, so its "
+            "leverages are the allocation. And as $\\ell \\leq 1$, a code whose damage exceeds the bound by $\\eta$ has no "
+            "leverage that differs from it by more than $\\sqrt\\eta/\\theta$."
         ),
         steps=(
             identity(
@@ -117,6 +126,12 @@ importance_allocation = Claim(
                 (water_level**2 + _t) * (1 + _u) + water_level**2 / (1 + _u),
                 (water_level**2 + _t) + water_level**2,
                 _u * (_t + water_level**2 * _u / (1 + _u)),
+            ),
+            identity(
+                "lost",
+                "In terms of the leverage, with $u = 1/\\ell - 1$,",
+                water_level**2 * (1 / leverage - 1) ** 2 / (1 + (1 / leverage - 1)),
+                water_level**2 * (1 - leverage) ** 2 / leverage,
             ),
             identity(
                 "level",
@@ -153,12 +168,20 @@ cauchy_schwarz_allocation = Claim(
             Kind.EXACT,
             "The tempting short cut: Cauchy–Schwarz over all items bounds $\\sum_i a_i/\\ell_i$ from below by "
             "$R_{\\mathrm{all}}^2/d$. The bound is true, but where some items deserve a dimension of their own no code attains "
-            "it, because it would give them leverages above 1; it can even be negative.",
-            hypotheses=(_best_code,),
+            "it, because it would give them leverages above 1; it can even be negative. Elsewhere, as in equal use, it is the "
+            "value.",
+            hypotheses=(
+                _some_share,
+                _best_code,
+                Hypothesis("Some item is above the level, $\\sqrt{a_i} > \\theta$.", sp.Ge(n_dedicated, 1)),
+            ),
         ),
     ),
     derivation=None,
     references=(),
-    counterexamples=("With use as in Zipf's law of exponent 2 it is negative, which no damage is.",),
+    counterexamples=(
+        "Fifty items in ten dimensions, with importance and rate as in Zipf's law of exponent 2: it is negative, which no "
+        "damage is.",
+    ),
     expected=Verdict.REFUTED,
 )

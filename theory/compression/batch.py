@@ -69,6 +69,7 @@ _fits = Hypothesis(
     "A batch has at most as many items as the rank, $m \\leq r \\leq n$.",
     sp.And(sp.Le(batch_size, rank), sp.Le(rank, n_items)),
 )
+_independent = Hypothesis("The keys of the batch are independent, so that $L_S$ is invertible.")
 _least_write = Hypothesis("The write is the least one, $\\Delta W = Y L_S^{-1} K_S^\\top M^+$.")
 
 batch_writes = Claim(
@@ -105,14 +106,14 @@ batch_writes = Claim(
             Kind.EXACT,
             "No write of one batch has less collateral than this, where $L_S$ is the batch's block of the hat "
             "matrix. For values that count alike the fraction is $\\frac{1}{m}\\operatorname{tr} L_S^{-1}$.",
-            hypotheses=(Hypothesis("The keys of the batch are independent, so that $L_S$ is invertible."),),
+            hypotheses=(_independent,),
         ),
         Statement(
             "optimal",
             sp.Eq(batch_collateral, batch_inverse - 1),
             Kind.EXACT,
             "One write attains it.",
-            hypotheses=(_least_write,),
+            hypotheses=(_independent, _least_write),
         ),
         Statement(
             "single",
@@ -125,9 +126,8 @@ batch_writes = Claim(
             "orthogonal",
             sp.Eq(batch_collateral, n_items / rank - 1),
             Kind.EXACT,
-            "A batch from one basis pays what a single write pays, however large it is.",
+            "A batch from one basis pays what a single write pays, however large it is and whatever is asked.",
             hypotheses=(
-                _alike,
                 _least_write,
                 Hypothesis(
                     "The whitened keys split into orthogonal bases of equal lengths, and the batch comes from one of "
@@ -313,8 +313,9 @@ batch_writes = Claim(
     counterexamples=(
         "One batch is not the mean of all: a batch of whitened-orthogonal keys pays no more than its items singly, "
         "however many there are.",
-        "Values that do not count alike: if two items have nearly parallel keys, asking both for the same value "
-        "costs no more than asking one, asking them for opposite values costs very much.",
+        "Values that do not count alike: of two items of equal leverage $\\ell$ with $H_{ij} > 0$, asking both for the same "
+        "value costs $1/(\\ell + H_{ij}) - 1$, less than to ask one of them. Asking for opposite values costs $1/(\\ell - "
+        "H_{ij}) - 1$, which grows without bound as the keys become equal.",
         "More items than the rank: no write has all values exactly, and the cost is infinite. So it is for any batch "
         "of dependent keys, and one such batch makes the mean infinite. Report medians.",
         "Equiangularity is not enough beyond pairs: the sixteen lines in six dimensions attain the bound for $m = 2$ "
@@ -343,7 +344,7 @@ every_batch_pays = Claim(
     derivation=None,
     references=(),
     counterexamples=(
-        "With as many items in the batch as dimensions the mean over all batches is $r$ times as much as a basis pays.",
+        "With as many items in the batch as dimensions the least mean over all batches is $r$ times what a basis pays.",
     ),
     expected=Verdict.REFUTED,
 )

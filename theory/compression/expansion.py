@@ -235,7 +235,7 @@ threshold_breaks_budget = Claim(
             sp.Le(mean_collateral, n_keys / feature_rank - 1),
             Kind.EXACT,
             "The conclusion: so the threshold gets below the budget. It gets below the budget of the keys; that of its features it "
-            "obeys as any memory does, and where they overlap it stays strictly above.",
+            "obeys as any memory does, and for random keys whose features overlap it stays strictly above.",
         ),
     ),
     derivation=None,

@@ -3,7 +3,7 @@
 import sympy as sp
 
 from theory.claim import Claim, Hypothesis, Statement
-from theory.compression.budget import K_12, K_13, K_23, M_2, k_2
+from theory.compression.budget import K_12, K_23, M_2, k_2
 from theory.derivation import Derivation, identity, inequality, instance
 from theory.evidence import Kind
 from theory.notation import (
@@ -162,7 +162,6 @@ fidelity_frontier = Claim(
                 sp.Eq(sp.Sum(entry(_hat, _j, 1) ** 2, (_j, 1, n_items)), entry(_hat, 1, 1), evaluate=False),
                 {K: _turned, n_items: 3},
                 {K: K_12, n_items: 2},
-                {K: K_13, n_items: 3},
             ),
             identity(
                 "on-the-frontier",

@@ -92,25 +92,26 @@ finite_writes = Claim(
     ),
     derivation=Derivation(
         proof=(
-            "Let $H$ be the hat matrix of $J$ and $u = \\Delta^{(i)}/\\|\\Delta^{(i)}\\|$, so that $w_i = u_i^2$. As $H$ and $I - H$ are "
-            "projectors whose product is 0 [split], $u_i = (H e_i) \\cdot (H u) + ((I - H)e_i) \\cdot ((I - H)u)$. The four "
+            "Let $H$ be the hat matrix of $J$ and $v = \\Delta^{(i)}/\\|\\Delta^{(i)}\\|$, so that $w_i = v_i^2$. $H$ is symmetric and leaves the "
+            "columns of $J$ as they are [tangent-part]; as every column of $H$ is a combination of those, $H(I - H) = 0$. So "
+            "$v_i = (H e_i) \\cdot (H v) + ((I - H)e_i) \\cdot ((I - H)v)$. The four "
             "vectors have lengths $\\sqrt{\\ell_i}$, $\\sqrt{1 - (\\kappa^\\perp_i)^2}$, $\\sqrt{1 - \\ell_i}$ and $\\kappa^\\perp_i$, and "
-            "Cauchy–Schwarz twice bounds $|u_i|$ by the cosine of a difference of two angles [cosine]. That is at most "
+            "Cauchy–Schwarz twice bounds $|v_i|$ by the cosine of a difference of two angles [cosine]. That is at most "
             "$\\sqrt{\\ell_i} + \\kappa^\\perp_i$; with half angles $u$ and $t$ in $[0, 1]$ the gap is manifestly not "
             "negative [sum-of-both]. Square, and sum over the items: the root of $\\sum_i (\\sqrt{\\ell_i} + \\kappa^\\perp_i)^2$ is at most the sum "
             "of the roots of $\\sum_i \\ell_i = r_J$ and $\\sum_i (\\kappa^\\perp_i)^2$ (Minkowski's inequality), because the cross "
-            "term obeys Cauchy–Schwarz [minkowski]. Finally $H$ leaves $J\\delta$ as it is [tangent-part], so that $(I - H)\\Delta = "
+            "term obeys Cauchy–Schwarz [minkowski]. Finally $H$ leaves $J\\delta$ as it is, so that $(I - H)\\Delta = "
             "(I - H)(\\Delta - J\\delta)$ is no longer than what the curvature allows; divide by $\\|\\Delta\\|$. For the autoencoder "
             "the remainder is $E^\\top E$ [autoencoder], at inputs $X$ no longer than $\\|E\\|^2$ times the largest "
             "singular value of $X$."
         ),
         steps=(
             instance(
-                "split",
-                "A projector and its complement.",
-                sp.Eq(_hat * (_hat - sp.Identity(n_items)), sp.ZeroMatrix(n_items, n_items), evaluate=False),
-                {K: K_12, n_items: 2, dim: 1},
+                "tangent-part",
+                "With $K = J^\\top$, the hat matrix maps $J$ to itself.",
+                sp.Eq((_hat - sp.Identity(n_items)) * K.T, sp.ZeroMatrix(n_items, dim), evaluate=False),
                 {K: _reduced, n_items: 3, dim: 2},
+                {K: K_12, n_items: 2, dim: 1},
             ),
             identity(
                 "cosine",
@@ -136,13 +137,6 @@ finite_writes = Claim(
                 {_n: 2},
                 {_n: 3},
                 certificate=sp.Sum((_l[_i] * _k[_j] - _l[_j] * _k[_i]) ** 2 / 2, (_j, 1, _n), (_i, 1, _n)),
-            ),
-            instance(
-                "tangent-part",
-                "With $K = J^\\top$, the hat matrix maps $J$ to itself.",
-                sp.Eq((_hat - sp.Identity(n_items)) * K.T, sp.ZeroMatrix(n_items, dim), evaluate=False),
-                {K: _reduced, n_items: 3, dim: 2},
-                {K: K_12, n_items: 2, dim: 1},
             ),
             instance(
                 "autoencoder",

@@ -30,15 +30,16 @@ below_the_line = Claim(
             sp.Ge(mean_collateral, n_items * n_outputs / n_parameters - 1),
             Kind.EXACT,
             "The same with the parameters that a write may change in place of dimensions. It holds for all that is read "
-            "linearly in those parameters. A memory of bits that is read through a threshold is below it, because small "
-            "changes do not show.",
+            "linearly in those parameters. A memory of bits that is read through a threshold is below it while it is not too "
+            "full, because small changes do not show.",
         ),
     ),
     derivation=None,
     references=("willshaw1969",),
     counterexamples=(
         "Polynomial keys, units with a threshold, and networks lie below the line of dimensions.",
-        "A Willshaw memory below its capacity lies below the line of parameters. Beyond it nothing can be written at all.",
+        "A Willshaw memory that is neither sparsely used nor overfull lies below the line of parameters. The fuller it is, the "
+        "more a write breaks; once every synapse is on, none can be made.",
     ),
     expected=Verdict.REFUTED,
 )

@@ -65,7 +65,7 @@ interference_tail = Claim(
             "The keys are independent, each uniform on the unit sphere or with independent coordinates $\\pm 1/\\sqrt d$."
         ),
         Hypothesis(
-            "Beside item $i$, $k$ other items are active. Which ones, and with what amplitudes $\\omega_j$ of size at most 1, "
+            "Beside item $i$, $k_\\zeta$ other items are active. Which ones, and with what amplitudes $\\omega_j$ of size at most 1, "
             "is chosen independently of the keys. The interference is $\\zeta_i = \\sum_j \\omega_j \\langle k_i, k_j \\rangle$."
         ),
     ),
@@ -111,20 +111,20 @@ interference_tail = Claim(
     ),
     derivation=Derivation(
         proof=(
-            "Given $k_i$, the interference is a sum of $k$ independent terms $\\omega_j u_j$, where $u_j$ is the coordinate along "
+            "Given $k_i$, the interference is a sum of $k_\\zeta$ independent terms $\\omega_j u_j$, where $u_j$ is the coordinate along "
             "$k_i$ of a random unit vector. Odd moments of $u$ vanish by symmetry. For the even ones take a standard Gaussian "
             "vector $g$. Its length and its direction are independent, so a moment of $g_1$ is that of $u$ times that of "
             "$\\|g\\|$. From the moment of order $2m-2$ to that of order $2m$, the moment of $g_1$ grows by the factor $2m-1$ and "
             "that of $\\|g\\|$ by $d+2m-2$, so that of $u$ grows by their quotient [moment-ratio]. For $m = 1$ this says "
-            "$\\mathbb{E}\\,u^2 = 1/d$, and $k$ independent terms of amplitude $\\pm 1$ have the variance $k/d$. No factor exceeds "
+            "$\\mathbb{E}\\,u^2 = 1/d$, and $k_\\zeta$ independent terms of amplitude $\\pm 1$ have the variance $k_\\zeta/d$. No factor exceeds "
             "$(2m-1)/d$ [slower], so $\\mathbb{E}\\,u^{2m}/(2m)!$ is at most $(2m-1)!!/((2m)!\\,d^m)$, which is $1/(m!\\,(2d)^m)$ "
             "[double-factorial]. Term by term, then, $\\mathbb{E}\\,e^{tu} \\leq e^{t^2/2d}$. Keys of random signs have "
             "$\\mathbb{E}\\,e^{tu} = \\cosh(t/d)^d$, and as $1/(2m)! \\leq 1/(2^m m!)$ the same bound holds for them. An amplitude "
-            "of size at most 1 makes $t$ no larger, so $\\mathbb{E}\\,e^{t\\zeta} \\leq e^{t^2 k/2d}$. Markov's inequality bounds "
-            "$\\Pr(\\zeta > \\tau)$ by $e^{-t\\tau + t^2 k/2d}$ for any $t > 0$; the best is $t = \\tau d/k$ [markov]. As $-\\zeta$ "
+            "of size at most 1 makes $t$ no larger, so $\\mathbb{E}\\,e^{t\\zeta} \\leq e^{t^2 k_\\zeta/2d}$. Markov's inequality bounds "
+            "$\\Pr(\\zeta > \\tau)$ by $e^{-t\\tau + t^2 k_\\zeta/2d}$ for any $t > 0$; the best is $t = \\tau d/k_\\zeta$ [markov]. As $-\\zeta$ "
             "obeys the same bound, the tail follows, with a factor of 2. Solved for the threshold it is the second statement. For "
             "the excess, $(\\zeta-\\tau)_+^2$ is the integral of $2u$ over all $u > 0$ with $\\tau + u < \\zeta$. Take the mean, and "
-            "bound the probability of $\\zeta > \\tau + u$ by $e^{-(\\tau+u)^2 d/2k}$. The integrand is then the derivative of "
+            "bound the probability of $\\zeta > \\tau + u$ by $e^{-(\\tau+u)^2 d/2k_\\zeta}$. The integrand is then the derivative of "
             f"${latex(_antiderivative)}$ [antiderivative], which has a limit at infinity [at-infinity]. Less its value at 0 that "
             "is the sharp statement [whole]. The term that it subtracts is positive, and may be dropped."
         ),
@@ -152,7 +152,7 @@ interference_tail = Claim(
             ),
             inequality(
                 "markov",
-                "No $t$ makes the exponent smaller than this; $t = \\tau d/k$ attains it.",
+                "No $t$ makes the exponent smaller than this; $t = \\tau d/k_\\zeta$ attains it.",
                 -_t * threshold + _t**2 * _variance / 2,
                 -(threshold**2) / (2 * _variance),
                 (_t * _variance - threshold) ** 2 / (2 * _variance),
@@ -174,10 +174,10 @@ interference_tail = Claim(
     ),
     references=(),
     counterexamples=(
-        "The active set must not look at the keys. If the $k$ items that overlap most with item $i$ are active, the interference "
+        "The active set must not look at the keys. If the $k_\\zeta$ items that overlap most with item $i$ are active, the interference "
         "exceeds thresholds that it should practically never reach.",
         "Keys that lean the same way, such as activities that are never negative, do not have mean zero, and their interference "
-        "grows as $k$, not as $\\sqrt k$.",
+        "grows as $k_\\zeta$, not as $\\sqrt{k_\\zeta}$.",
         "The constants are loose, by several times in the tail and by far more in the excess: a guarantee, and no prediction. "
         "The Gaussian value predicts well, and is no bound.",
     ),
@@ -198,8 +198,8 @@ sparse_inputs = Claim(
         Hypothesis("The keys have norm 1."),
         Hypothesis(
             "Item $i$ is inactive, and every other item is active with probability $p$, independently of the others and of the "
-            "keys, with amplitude 1. The interference $\\zeta_i = \\sum_j \\langle k_i, k_j \\rangle$, over the active items $j$, "
-            "is bounded, so that its mean square has an honest interval."
+            "keys. The interference $\\zeta_i = \\sum_j \\omega_j \\langle k_i, k_j \\rangle$, over the active items $j$, is that of "
+            "amplitudes $\\omega_j = 1$, unless a statement makes them random signs."
         ),
         Hypothesis("The activity is a probability.", sp.Le(activity, 1)),
     ),
@@ -217,7 +217,11 @@ sparse_inputs = Claim(
             sp.Eq(mean_square, activity * blast_radius),
             Kind.EXPECTATION,
             "Amplitudes of random sign leave the blast radius alone, and whole.",
-            hypotheses=(Hypothesis("The amplitudes are $\\pm 1$ with equal probability, independently."),),
+            hypotheses=(
+                Hypothesis(
+                    "The amplitudes are $\\pm 1$ with equal probability, independently of all else and each other."
+                ),
+            ),
             resolution=0.08,
         ),
         Statement(
@@ -311,8 +315,8 @@ sparse_inputs = Claim(
     ),
     references=("benedetto2003",),
     counterexamples=(
-        "Coherent keys break the rule that sparsity multiplies damage by $p$: where overlaps have one sign, $U_i^2$ is about "
-        "$n - 1$ times $B_i$.",
+        "Coherent keys break the rule that sparsity multiplies damage by $p$: where overlaps have one sign and about one "
+        "size, $U_i^2$ is about $n - 1$ times $B_i$.",
         "A correlation between items, such as features that come in groups, adds the products of their overlaps however rare "
         "the groups are.",
         "What is counted is the damage on the others' occasions. Measured against how often the item itself is used, which is "

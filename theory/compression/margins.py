@@ -54,8 +54,8 @@ margin_single_write = Claim(
             "blast",
             sp.Le(n_flipped, blast_radius / threshold**2),
             Kind.EXACT,
-            "A write at item $i$ flips at most this many others, for any keys. No smaller constant holds: three keys at 120 degrees come as "
-            "near to equality as one likes, as the margin rises to $\\frac12$.",
+            "A write at item $i$ flips at most this many others, for any keys. No smaller constant holds: three keys at 120 degrees, of "
+            "which all flip that may, come as near to equality as one likes, as the margin rises to $\\frac12$.",
         ),
         Statement(
             "tight-frame",
@@ -79,6 +79,7 @@ margin_single_write = Claim(
             "It is known exactly, with $\\operatorname{I}$ the regularised incomplete Beta function.",
             hypotheses=(
                 _random_keys,
+                Hypothesis("An item that moves by more than the margin does flip."),
                 Hypothesis("There are at least two dimensions.", sp.Gt(dim, 1)),
                 Hypothesis("The margin is below 1.", sp.Lt(threshold, 1)),
             ),
@@ -136,7 +137,7 @@ _flips = n_items * tail(n_writes / dim)
 _local_random = (
     _random_keys,
     Hypothesis(
-        "The writes are local; an item flips if the writes at other items move it by more than the margin $\\tau$."
+        "The writes are local; an item flips only if the writes at other items move it by more than the margin $\\tau$."
     ),
 )
 _outside = Hypothesis("Some item is left over.", sp.Lt(n_writes, n_items))
@@ -278,8 +279,9 @@ margin_sustained = Claim(
     references=("hopfield1982",),
     counterexamples=(
         "A rule that sees the set escapes. Three keys at 120 degrees, two of them written by a write orthogonal to the third: the interference "
-        "at the third is 0, where the bound is $\\frac12$. Replay is such a rule: it looks at what else is in the memory.",
-        "Writes that are refreshed, that is corrected whenever an item has moved, do not add up.",
+        "at the third is 0, where the bound is $\\frac12$.",
+        "Writes that are refreshed, that is corrected whenever an item has moved, do not add up. Replay refreshes: what it "
+        "changes depends on what has moved so far, and is not fixed in advance.",
         "A sign that is always the same lets interference grow as $N$, not as $\\sqrt N$, where keys are coherent.",
         "The bound on the flips is vacuous unless $\\tau^2 d$ exceeds $2 \\ln 2n$.",
     ),

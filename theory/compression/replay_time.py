@@ -108,8 +108,8 @@ replay_duration = Claim(
             "write-norm",
             sp.Eq(initial_error, inverse_gram),
             Kind.EXACT,
-            "The squared change of weights that writes item $i$ by 1, and moves no other item, is the diagonal entry of the "
-            "inverse Gram matrix.",
+            "The least squared change of weights that writes item $i$ by 1, and moves no other item, is the diagonal entry of "
+            "the inverse Gram matrix.",
         ),
         Statement(
             "random-norm",
@@ -149,7 +149,8 @@ replay_duration = Claim(
             "*Random keys.* $1/(G^{-1})_{ii}$ is the squared distance of $k_i$ from the span of the other keys [distance]. That span has $n-1$ dimensions and is "
             "independent of $k_i$, which is uniform. So the squared distance is the share of $d-n+1$ coordinates in the squared length of "
             "a Gaussian vector, which follows the Beta law with parameters $(d-n+1)/2$ and $(n-1)/2$, as in the chapter on the writability budget. "
-            "The mean of its inverse is an integral [inverse-moment]; its variance is finite if $(d-n+1)/2 > 2$. At fixed load the mean tends to $1/(1-\\alpha)$ "
+            "Under the Beta law with parameters $a$ and $b$ the mean of the inverse is $B(a-1, b)/B(a, b) = (a+b-1)/(a-1)$ "
+            "[inverse-moment]; its variance is finite if $(d-n+1)/2 > 2$. At fixed load the mean tends to $1/(1-\\alpha)$ "
             "[high-dimension]."
         ),
         steps=(
@@ -309,7 +310,8 @@ replay_time_divergence = Claim(
     derivation=None,
     references=("marchenko1967",),
     counterexamples=(
-        "At load 1 the law says for ever, and replay reaches a fixed residual after finitely many epochs.",
+        "At load 1 the law says for ever. Replay reaches a fixed residual after finitely many epochs there, and the chapter "
+        "counts hardly more of them in high dimension than in low.",
     ),
     expected=Verdict.REFUTED,
 )

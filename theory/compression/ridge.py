@@ -136,9 +136,9 @@ ridge_budget = Claim(
     ),
     references=("meng2023memit",),
     counterexamples=(
-        "Without a ridge the rank takes the place of the effective dimension, and it jumps where two keys become "
-        "equal. The effective dimension does not: it is smooth in the keys. Use it wherever the spectrum of the keys "
-        "decays.",
+        "Without a ridge the rank takes the place of the effective dimension, and it jumps where independent keys "
+        "become dependent. The effective dimension does not: it is smooth in the keys. Use it wherever the spectrum of "
+        "the keys decays.",
         "The write that is optimal without a ridge is not optimal beside one: it may pay for a small gain with a "
         "large change of weights.",
     ),

@@ -20,6 +20,15 @@ _W_23 = sp.ImmutableMatrix(2, 3, sp.symbols("w_11:14 w_21:24", real=True))
 _W_22 = sp.ImmutableMatrix(2, 2, sp.symbols("w_11:13 w_21:23", real=True))
 _sigma, _a11, _a12, _a21, _a22 = sp.symbols("sigma a_11 a_12 a_21 a_22", real=True)
 _E_22 = sp.ImmutableMatrix([[_a11, _a12], [_a21, _a22]])
+_tau, _E_33 = sp.Symbol("tau", real=True), sp.ImmutableMatrix(3, 3, sp.symbols("e_1:4_1:4", real=True))
+_beside = _sigma * _E_33[0, 1] + _tau * _E_33[1, 0]
+_mirrored = sp.ImmutableMatrix(
+    [
+        [2 * _sigma * _E_33[0, 0], _beside, _sigma * _E_33[0, 2]],
+        [_beside, 2 * _tau * _E_33[1, 1], _tau * _E_33[1, 2]],
+        [_sigma * _E_33[0, 2], _tau * _E_33[1, 2], 0],
+    ]
+)
 
 
 def _relu(z: sp.Expr) -> sp.Expr:
@@ -89,13 +98,14 @@ symmetry_rank = Claim(
             ),
             instance(
                 "blocks",
-                "Rank 1 of two hidden units and two features.",
+                "Rank 1 of two hidden units and two features; rank 2 of three and three.",
                 sp.Eq(_E.T * _W + _W.T * _E, _S, evaluate=False),
                 {
                     _W: sp.ImmutableMatrix([[_sigma, 0], [0, 0]]),
                     _E: _E_22,
                     _S: sp.ImmutableMatrix([[2 * _sigma * _a11, _sigma * _a12], [_sigma * _a12, 0]]),
                 },
+                {_W: sp.ImmutableMatrix(sp.diag(_sigma, _tau, 0)), _E: _E_33, _S: _mirrored},
             ),
             identity(
                 "count",

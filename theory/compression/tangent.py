@@ -3,7 +3,7 @@
 import sympy as sp
 
 from theory.claim import Claim, Hypothesis, Statement
-from theory.derivation import Derivation, identity, instance, series
+from theory.derivation import Derivation, identity, instance, limit, series
 from theory.evidence import Kind
 from theory.notation import (
     exact_hit,
@@ -110,6 +110,7 @@ tangent_budget = Claim(
             sp.Eq(writability, leverage),
             Kind.ASYMPTOTIC,
             "A real write along the optimal direction attains the leverage as it becomes small.",
+            hypotheses=(Hypothesis("The outputs are twice continuously differentiable."),),
             size=length_inverse,
             rate=1,
         ),
@@ -126,7 +127,9 @@ tangent_budget = Claim(
             "harmonic mean of the eigenvalues [block]. The traces sum to $r$, and the same inequality over the items "
             "gives $n o / r$ [items]. A write that may choose the direction $u$ of its hit has writability at most the "
             "largest value of $u^\\top A_i u$ over unit vectors; with $A_i = L L^\\top$ this is at most the trace [trace], and "
-            "the traces sum to $r$."
+            "the traces sum to $r$. A real write of length $t$ changes the outputs by $t\\,(J\\delta + O(t))$ if they are twice "
+            "differentiable. The writability is a ratio of squares: $t^2$ cancels, its limit is that of $J\\delta$ [share], and the "
+            "error is of first order in $t$."
         ),
         steps=(
             series(
@@ -176,6 +179,14 @@ tangent_budget = Claim(
                 {_L: _L_2, _u: _u_2},
                 certificate=_wedges(_L_2, _u_2),
             ),
+            limit(
+                "share",
+                "Of two outputs, whose changes are $t\\,(\\delta_1 + t w)$ and $t\\,(\\delta_2 + t v)$.",
+                (_t * (_d1 + _t * _w)) ** 2 / ((_t * (_d1 + _t * _w)) ** 2 + (_t * (_d2 + _t * _v)) ** 2),
+                _t,
+                sp.Integer(0),
+                _d1**2 / (_d1**2 + _d2**2),
+            ),
         ),
     ),
     references=("meng2022rome",),
@@ -191,7 +202,7 @@ tangent_budget = Claim(
 
 softmax_rank = Claim(
     id="softmax-rank",
-    title="Softmax takes one dimension from every readout",
+    title="To softmax, a readout has one output less",
     part="compression",
     hypotheses=(
         Hypothesis(
@@ -230,7 +241,9 @@ softmax_rank = Claim(
             "squared damage of $B^\\top J \\delta$, and the budget applies to these keys. The only logits that $B^\\top$ maps to zero are "
             "multiples of $(1, \\dots, 1)$ [kernel], because $F$ vanishes only there if no $p_a$ is 0. A change of weights $\\Delta W$ "
             "is without effect exactly if it maps every key, hence their span, to multiples of that vector; such maps form "
-            "a space of dimension $r$ among the $o r$ dimensions of all maps on the span, which leaves [count]."
+            "a space of dimension $r$ among the $o r$ dimensions of all maps on the span, which leaves [count]. "
+            "The next term of the divergence is of third order in the write, so that the share of a small write differs from "
+            "that of the second order by a term of first order."
         ),
         steps=(
             series(
