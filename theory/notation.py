@@ -214,9 +214,7 @@ change_norm = define(
 
 # Thresholds, margins, sparse activity
 threshold = define("threshold", r"\tau", "threshold or margin: what stays below it has no effect", positive=True)
-n_active = define(
-    "n_active", r"k_\zeta", "number of other items that are active at once", integer=True, positive=True
-)
+n_active = define("n_active", r"k_\zeta", "number of other items that are active at once", integer=True, positive=True)
 activity = define("activity", "p", "activity: probability that an item is active", positive=True)
 interference = define(
     "interference", r"|\zeta_i|", "size of the interference at item i: what the active items add up to there"
