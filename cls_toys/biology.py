@@ -4,18 +4,17 @@ Shares that measure different things are never to be mixed: ``quantity`` says wh
 memory only are not here.
 """
 
-import math
 from typing import NamedTuple
 
 import polars as pl
 
 
 class Finding(NamedTuple):
-    """One published number, or a range of it; NaN where the source gives a bound on one side only."""
+    """One published number, or a range of it; ``low`` is None where the source gives an upper bound only."""
 
     region: str
     quantity: str
-    low: float
+    low: float | None
     high: float
     said: str  # the number in the source's terms
     species: str
@@ -38,19 +37,19 @@ ACTIVITY = (
     Finding("DG", RATE, 1 / 300, 1 / 120, "one calcium event in 2 to 5 min", "mouse", "two-photon, awake", "pilz2016", "primary"),
     Finding("CA3", SESSION, 0.18, 0.18, "about 18 % an environment", "rat", "Arc/H1a", "vazdarjanova2004", "primary"),
     Finding("CA1", SESSION, 0.35, 0.35, "about 35 % an environment", "rat", "Arc/H1a", "vazdarjanova2004", "primary"),
-    Finding("CA3", SESSION, math.nan, 0.5, "less than half an environment", "rodent", "unit recordings", "karlsson2008", "primary"),
-    Finding("CA1", SESSION, math.nan, 0.5, "less than half an environment", "rodent", "unit recordings", "karlsson2008", "primary"),
+    Finding("CA3", SESSION, None, 0.5, "less than half an environment", "rodent", "unit recordings", "karlsson2008", "primary"),
+    Finding("CA1", SESSION, None, 0.5, "less than half an environment", "rodent", "unit recordings", "karlsson2008", "primary"),
     Finding("CA3", RATE, 3, 6, "about 3 to 6 Hz; granule cells silent", "rat", "whole-cell, anaesthetised", "kowalski2016", "primary"),
     Finding("CA3", ASSUMED, 225 / 70000, 225 / 70000, "225 of 70 000", "rat", "inferred, not measured", "dealmeida2007", "primary"),
     Finding("CA3", ASSUMED, 0.02, 0.02, "0.02", "rat", "theory", "rolls2013", "secondary"),
-    Finding("medial temporal lobe", MOMENT, math.nan, 2e6 / 1e9, "below 2 of about 1000 million cells a concept", "human", "inferred from unit recordings", "waydo2006", "primary"),
+    Finding("medial temporal lobe", MOMENT, None, 2e6 / 1e9, "below 2 of about 1000 million cells a concept", "human", "inferred from unit recordings", "waydo2006", "primary"),
     Finding("medial temporal lobe", OBJECTS, 0.26, 0.26, "26 % of objects a neuron", "human", "unit recordings", "valdez2015", "primary"),
     Finding("V1, layer 2", MOMENT, 0.005, 0.005, "0.5 % respond strongly to an image", "macaque", "two-photon, awake", "tang2018", "primary"),
     Finding("barrel cortex", RATE, 0, 60, "from silence to above 60 Hz", "mouse", "unbiased sampling", "oconnor2010", "primary"),
     Finding("barrel cortex", MOMENT, 0.274, 0.274, "27.4 % above 10 Hz during the cue", "rat", "freely moving", "vijayan2010", "primary"),
 )  # fmt: skip
 CONNECTIVITY = (
-    Finding("CA3 to CA3", CONNECTION, math.nan, 0.01, "below 1 %", "rat", "octuple patch clamp", "guzman2016", "secondary"),
+    Finding("CA3 to CA3", CONNECTION, None, 0.01, "below 1 %", "rat", "octuple patch clamp", "guzman2016", "secondary"),
     Finding("CA3 to CA3", CONNECTION, 103 / 1172, 103 / 1172, "103 of 1172 pairs", "mouse", "patch clamp", "sammons2024", "primary"),
     Finding("CA3 to CA3", CONNECTION, 0.055, 0.112, "11.2 % within 50 µm, 5.5 % by 250 µm", "mouse", "electron microscopy", "sammons2024", "primary"),
     Finding("CA3 to CA3", CONNECTION, 0.0127, 0.0127, "1.27 %", "human", "slice", "jonas2026abstract", "primary"),
@@ -69,7 +68,7 @@ def frame(findings: tuple[Finding, ...]) -> pl.DataFrame:
     """
     table = pl.DataFrame(findings, schema=list(Finding._fields), orient="row", infer_schema_length=None)
     middle = (pl.col("low") * pl.col("high")).sqrt()
-    return table.with_columns(value=pl.when(pl.col("low").is_nan()).then(pl.col("high")).otherwise(middle))
+    return table.with_columns(value=pl.when(pl.col("low").is_null()).then(pl.col("high")).otherwise(middle))
 
 
 def markdown(findings: tuple[Finding, ...]) -> str:

@@ -87,7 +87,7 @@ def random(items: int, units: int, active: int, *, generator: Generator) -> Code
     """Independent uniformly random subsets of ``active`` out of ``units``, in memory of ``items * active``.
 
     Floyd's algorithm, for all items at a time: the j-th of the last ``active`` units is replaced by a random one up to
-    itself, unless that is taken. Of more than half the units, the inactive ones are drawn..
+    itself, unless that is taken. Of more than half the units, the inactive ones are drawn.
     Raises ``ValueError`` unless ``items >= 1`` and ``1 <= active <= units``.
     """
     if items < 1 or not 1 <= active <= units:
@@ -95,12 +95,12 @@ def random(items: int, units: int, active: int, *, generator: Generator) -> Code
             f"items={items}, active={active}, units={units}: give at least one item and 1 <= active <= units"
         )
     few = min(active, units - active)
-    chosen = torch.full((items, few), units)
+    chosen = torch.empty(few, items, dtype=torch.long)
     for place, last in enumerate(range(units - few, units)):
-        drawn = torch.randint(0, last + 1, (items, 1), generator=generator)
-        taken = (chosen[:, :place] == drawn).any(-1, keepdim=True)
-        chosen[:, place : place + 1] = torch.where(taken, last, drawn)
-    chosen = chosen.sort(-1).values
+        drawn = torch.randint(0, last + 1, (items,), generator=generator)
+        taken = (chosen[:place] == drawn).any(0)
+        chosen[place] = torch.where(taken, last, drawn)
+    chosen = chosen.T.sort(-1).values
     if few == active:
         return Codes(chosen, units)
     kept = torch.ones(items, units, dtype=torch.bool).scatter_(-1, chosen, False)
@@ -137,15 +137,17 @@ def winners(
             f"ties={ties!r} with generator={generator}: random ties need a generator, the others take none"
         )
     units = drive.shape[-1]
-    last = drive.topk(active).values[:, -1:]  # the least drive that can win
-    if ties == "index":
-        favour = torch.arange(units, 0, -1, device=drive.device) / (units + 1)
-    elif ties == "hash":
-        favour = _hash(drive)
-    else:
-        favour = torch.rand(drive.shape, generator=generator)
-    score = torch.where(drive > last, 2.0, torch.where(drive == last, favour, -1.0))
-    won = score.topk(active).indices
+    top = drive.topk(min(active + 1, units))
+    won, last = top.indices[:, :active], top.values[:, active - 1 : active]  # the least drive that can win
+    if active < units and (top.values[:, -1:] == last).any():
+        if ties == "index":
+            favour = torch.arange(units, 0, -1, device=drive.device) / (units + 1)
+        elif ties == "hash":
+            favour = _hash(drive)
+        else:
+            favour = torch.rand(drive.shape, generator=generator)
+        score = torch.where(drive > last, 2.0, torch.where(drive == last, favour, -1.0))
+        won = score.topk(active).indices
     if positive:
         won = torch.where(drive.gather(-1, won) > 0, won, units)
     return Codes(won.sort(-1).values, units)

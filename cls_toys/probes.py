@@ -191,6 +191,23 @@ def participation_ratio(codes: Float[Tensor, "items units"], *, centred: bool) -
     return float(squares.sum().square() / squares.square().sum())
 
 
+def mean_square_cosine(codes: Float[Tensor, "items units"]) -> float:
+    r"""Mean squared cosine of two different rows, which is what a write at one does to another on average.
+
+    .. math:: \overline{\cos^2} = \frac{1}{n(n-1)} \sum_{i \neq j} \frac{(z_i \cdot z_j)^2}{\|z_i\|^2 \|z_j\|^2}
+
+    Raises ``ValueError`` on fewer than two rows or a zero row.
+    """
+    check_keys(codes)
+    norms = codes.norm(dim=-1, keepdim=True)
+    if len(codes) < 2 or not norms.all():
+        raise ValueError(
+            f"{len(codes)} rows, least norm {float(norms.min()):.3g}: give two rows or more, none of them zero"
+        )
+    cosines = (codes / norms) @ (codes / norms).T
+    return float(cosines.fill_diagonal_(0).square().sum() / (len(codes) * (len(codes) - 1)))
+
+
 def treves_rolls(codes: Float[Tensor, "items units"]) -> Float[Tensor, " items"]:
     r"""Treves and Rolls's sparseness of each code, the activity of a binary one; NaN for a zero code. Source: rolls1990.
 

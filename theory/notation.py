@@ -639,6 +639,533 @@ share_by_data = define(
     "rise of a network's free share as its data grow",
 )
 
+# Sparse codes: k of d units, and what they share
+code_size = define("code_size", "k", "number of active units of a code", integer=True, positive=True)
+code_activity = define(
+    "code_activity", "a", "activity of a code: share k/d of its units that are active", positive=True
+)
+overlap = define("overlap", "O", "overlap: number of active units that two codes share", integer=True, nonnegative=True)
+mean_square_overlap = define(
+    "mean_square_overlap", "I(k)", "mean squared relative overlap of two independent codes, E (O/k)^2", positive=True
+)
+n_earlier = define(
+    "n_earlier", "N_0", "number of writes made before the one that is looked at", integer=True, nonnegative=True
+)
+rate = define(
+    "rate", r"\eta_z", "rate of the delta rule: share of the error at an item that a write removes", positive=True
+)
+input_correlation = define("input_correlation", r"\rho_x", "correlation of two inputs, to a unit", real=True)
+output_correlation = define("output_correlation", r"\rho_z", "correlation of two codes, over the units", real=True)
+transfer = define(
+    "transfer", "q_a", "transfer: expected share of the active units that the codes of two inputs have in common"
+)
+input_dim = define("input_dim", "d_x", "dimension of the input to a layer of units", integer=True, positive=True)
+fan_in = define("fan_in", "m_x", "fan-in: number of inputs that a unit reads", integer=True, positive=True)
+connectivity = define("connectivity", "c_x", "connectivity: share of its inputs that a unit reads", positive=True)
+
+# Capacity of sparse codes (chapter sparse_capacity)
+value_dim = define("value_dim", "d_y", "dimension of a stored value: number of its units", integer=True, positive=True)
+value_size = define("value_size", "k_y", "number of active units of a stored value", integer=True, positive=True)
+fill = define("fill", r"p_{\mathrm{on}}", "fill: share of the synapses of a binary memory that are on", positive=True)
+n_missed = define(
+    "n_missed", r"\#\mathrm{missed}", "number of active units of a stored value that its key does not recall"
+)
+n_recalled = define(
+    "n_recalled", r"\#\mathrm{recalled}", "number of active units of a stored value that its key recalls"
+)
+spurious = define(
+    "spurious",
+    "p_{01}",
+    "spurious rate: share of a value's inactive units that its key recalls as active",
+    nonnegative=True,
+)
+bits_per_synapse = define(
+    "bits_per_synapse", r"\mathcal{C}_{\mathrm{syn}}", "bits that a memory holds for each of its binary synapses"
+)
+fill_bits = define(
+    "fill_bits",
+    r"-\log_2(p_{\mathrm{on}}) \cdot (-\ln(1-p_{\mathrm{on}}))",
+    "bits for each synapse that a binary memory of this fill holds in the limit of many units",
+)
+sparser_share = define(
+    "sparser_share",
+    r"\mathcal{C}_{\mathrm{syn}}(k/3)/\mathcal{C}_{\mathrm{syn}}(k)",
+    "bits for each synapse with a third of the active units, relative to those with the best number",
+)
+denser_share = define(
+    "denser_share",
+    r"\mathcal{C}_{\mathrm{syn}}(3k)/\mathcal{C}_{\mathrm{syn}}(k)",
+    "bits for each synapse with three times the active units, relative to those with the best number",
+)
+
+n_survived = define(
+    "n_survived",
+    r"N(\epsilon_F)",
+    "palimpsest capacity: most later writes up to which the expected forgetting is tolerated",
+    integer=True,
+    nonnegative=True,
+)
+tolerated_forgetting = define(
+    "tolerated_forgetting",
+    r"\epsilon_F",
+    "tolerated forgetting: squared error at a memory over its squared value",
+    positive=True,
+)
+survivor_error = define(
+    "survivor_error",
+    r"\mathbb{E}\,(W z_j - y_j)^2",
+    "squared error at a memory after as many later writes as it is promised to survive",
+)
+readout_noise = define(
+    "readout_noise",
+    r"\operatorname{var}_{\mathrm{raw}}",
+    "noise of a Hebbian readout: variance at a cue, from all other memories",
+)
+noise_slope = define(
+    "noise_slope",
+    r"\tfrac{1}{2}\,\mathrm{d}\ln I/\mathrm{d}\ln a",
+    "half the logarithmic slope of the mean squared overlap, at the best activity",
+)
+best_activity = define("best_activity", "a^*", "activity with the best ratio of signal to noise", positive=True)
+cue_overlap = define(
+    "cue_overlap", r"\mathbb{E}\,\rho_z(a)", "centred overlap of the codes of a cue and of its memory, expected"
+)
+centred_noise = define(
+    "centred_noise", r"\operatorname{var}_{\mathrm{centred}}", "mean squared centred overlap of two independent codes"
+)
+correlated_noise = define(
+    "correlated_noise",
+    r"\operatorname{var}_{\mathrm{correlated}}",
+    "interference of correlated memories: mean squared centred overlap of the codes of two",
+)
+sparse_gain = define(
+    "sparse_gain",
+    r"\mathrm{SNR}(a)/\mathrm{SNR}(\tfrac{1}{2})",
+    "squared ratio of signal to noise of a sparse code, relative to a code with half its units active",
+)
+
+# Completion by recurrent connections (chapter completion)
+cue_fidelity = define(
+    "cue_fidelity",
+    r"\kappa_0",
+    "fidelity of a cue: share of its active units that belong to the memory",
+    nonnegative=True,
+)
+completed = define("completed", r"\kappa_1", "fidelity after one step of completion")
+stored_field = define("stored_field", r"\mathbb{E}\,h_1", "mean field of a unit that belongs to the memory")
+other_field = define("other_field", r"\mathbb{E}\,h_0", "mean field of a unit that does not belong to the memory")
+compound_excess = define(
+    "compound_excess",
+    r"\kappa_1 - \kappa_1^{\mathrm{c}}",
+    "fidelity after one step, less that of the compound law without its corrections",
+)
+corrected_excess = define(
+    "corrected_excess",
+    r"\kappa_1 - \kappa_1^{\mathrm{cc}}",
+    "fidelity after one step, less that of the compound law",
+)
+iterated_excess = define(
+    "iterated_excess",
+    r"\kappa_5 - \kappa_5^{\mathrm{cc}}",
+    "fidelity after five steps, less that of the one-step law applied five times",
+)
+
+# Sparse codes: overlap
+expected_overlap = define("expected_overlap", r"\mathbb{E}\,O", "expected overlap of two independent codes")
+overlap_variance = define(
+    "overlap_variance", r"\operatorname{Var} O", "variance of the overlap of two independent codes"
+)
+overlap_level = define(
+    "overlap_level",
+    "O_0",
+    "level of overlap: number of shared units that is asked about",
+    integer=True,
+    nonnegative=True,
+)
+overlap_law = define(
+    "overlap_law", r"\Pr(O = O_0)", "probability that two independent codes share exactly that many units"
+)
+overlap_tail = define(
+    "overlap_tail",
+    r"\Pr(O \geq O_0)",
+    "probability that two independent codes share at least that many units",
+    nonnegative=True,
+)
+overlap_rarity = define(
+    "overlap_rarity",
+    r"1/\Pr(O \geq O_0)",
+    "rarity of an overlap: one pair of independent codes in so many shares at least that many units",
+    positive=True,
+)
+largest_overlap = define(
+    "largest_overlap", r"O_{\max}", "largest overlap of any two of n codes", integer=True, nonnegative=True
+)
+largest_tail = define(
+    "largest_tail", r"\Pr(O_{\max} \geq O_0)", "probability that some two of n codes share at least that many units"
+)
+n_close_square = define(
+    "n_close_square",
+    r"\mathbb{E}\,X_{O_0}^2",
+    "mean squared number of pairs, out of n codes, that share at least so many units",
+)
+safe_overlap = define(
+    "safe_overlap",
+    r"O_\delta",
+    "safe overlap: least level that the union bound lets some pair reach with probability at most delta",
+    integer=True,
+    positive=True,
+)
+mean_overlap = define("mean_overlap", r"\bar{O}", "mean overlap of two different ones of n codes")
+mean_overlap_excess = define(
+    "mean_overlap_excess",
+    r"\mathbb{E}\,[\bar{O} - \bar{O}_{\min}]",
+    "expected mean overlap of n random codes above the least there can be",
+)
+
+# Separation of patterns, and sparse weights (chapters pattern_separation, weight_or_activation)
+firing_threshold = define(
+    "firing_threshold",
+    r"\theta_a",
+    "firing threshold: what a standard normal drive exceeds with probability a",
+    positive=True,
+)
+closeness = define(
+    "closeness", r"1/(1-\rho_x)", "closeness of two inputs: inverse of one less their correlation", positive=True
+)
+code_change = define(
+    "code_change", "1-q_a", "expected share of an item's active units that another input does not share"
+)
+denser_correlation = define(
+    "denser_correlation", r"\rho_z(a')", "correlation of two codes of larger activity a' > a, of the same two inputs"
+)
+mirrored_correlation = define(
+    "mirrored_correlation", r"\rho_z(1-a)", "correlation of two codes of activity 1 - a, of the same two inputs"
+)
+separation_index = define(
+    "separation_index",
+    r"1-\rho_z/\rho_x",
+    "separation index: share of the inputs' correlation that the codes have lost",
+)
+winners_transfer = define(
+    "winners_transfer",
+    r"\mathbb{E}\,O/k",
+    "transfer of k winners: expected share of the active units in common, among d units",
+)
+winners_variance = define(
+    "winners_variance", r"\operatorname{Var}(O)/d", "variance of the overlap of two codes of k winners, for each unit"
+)
+fan_in_transfer = define(
+    "fan_in_transfer",
+    "q_a(m_x)",
+    "transfer of units that read m_x inputs each: expected share of active units in common",
+)
+fan_in_gain = define(
+    "fan_in_gain",
+    "q_a(m_x)-q_a(d_x)",
+    "what codes share more if units read m_x inputs than if they read all",
+    real=True,
+)
+square_variance = define(
+    "square_variance",
+    r"\operatorname{Var} x^2",
+    "variance of the squared input, over the inputs of a layer",
+    nonnegative=True,
+)
+square_product = define(
+    "square_product", r"\operatorname{Cov}(x^2, xy)", "covariance of squared input and product of two inputs", real=True
+)
+square_square = define(
+    "square_square",
+    r"\operatorname{Cov}(x^2, y^2)",
+    "covariance of the squares of two inputs, over the inputs of a layer",
+    real=True,
+)
+product_variance = define(
+    "product_variance",
+    r"\operatorname{Var} xy",
+    "variance of the product of two inputs, over the inputs of a layer",
+    nonnegative=True,
+)
+linear_product = define(
+    "linear_product", r"\frac{1}{d}\,\mathbb{E}\,z^\top z'", "expected product of two codes, for each unit"
+)
+input_overlap = define(
+    "input_overlap", "O_x", "overlap of two binary inputs: number of ones they share", integer=True, nonnegative=True
+)
+input_size = define("input_size", "k_x", "number of ones of a binary input", integer=True, positive=True)
+excitatory_cosine = define(
+    "excitatory_cosine", r"\cos_z", "cosine of the codes of a linear layer with equal weights", real=True
+)
+denser_cosine = define(
+    "denser_cosine",
+    r"\cos_z(m_x + 1)",
+    "cosine of the codes of a linear layer with equal weights whose units read one input more",
+)
+n_zero_weights = define("n_zero_weights", r"\#\mathrm{zero}", "number of weights of a layer that are zero")
+activity_share = define(
+    "activity_share", r"R^2_a", "share of the variance of log forgetting that the activity of the code explains"
+)
+connectivity_share = define(
+    "connectivity_share", r"R^2_c", "share of the variance of log forgetting that connectivity explains"
+)
+rectified_product = define(
+    "rectified_product",
+    r"\frac{2}{d}\,\mathbb{E}\,[z]_+^\top [z']_+",
+    "twice the expected product of two rectified codes, for each unit",
+)
+connectivity_rest = define(
+    "connectivity_rest",
+    r"R^2_{c \mid a}",
+    "share that connectivity explains: of the variance of log forgetting that activity leaves",
+)
+overlap_rest = define(
+    "overlap_rest",
+    r"R^2_{a \mid I}",
+    "share that activity explains: of the variance of log forgetting that mean squared overlap leaves",
+)
+
+# Code stability: masked networks, margins of winners (chapter code_stability)
+smoothness = define(
+    "smoothness",
+    r"\beta_j",
+    "bound on the second derivative of item j's loss in the weights that it uses",
+    nonnegative=True,
+)
+shared_step = define(
+    "shared_step", r"\|\delta_\cap\|", "shared step: length of a step in the weights that item j uses", nonnegative=True
+)
+item_gradient = define("item_gradient", r"\|g_j\|", "length of the gradient of item j's loss", nonnegative=True)
+loss_change = define("loss_change", r"\Delta L_j", "change of item j's loss by a step", real=True)
+abs_loss_change = define("abs_loss_change", r"|\Delta L_j|", "size of the change of item j's loss by a step")
+loss_remainder = define(
+    "loss_remainder",
+    r"|\Delta L_j - \langle g_j, \delta\rangle|",
+    "change of item j's loss by a step beyond the change along its gradient",
+)
+readout_remainder = define(
+    "readout_remainder",
+    r"\Delta L_j + \eta_{\mathrm{step}} \langle e_i, e_j\rangle \langle z_i, z_j\rangle",
+    "readout remainder: change of item j's loss by a step of the readout on item i, beyond first order",
+)
+output_error = define(
+    "output_error", r"\|e_i\|", "length of the error of item i at the outputs: softmax less one-hot", nonnegative=True
+)
+code_product = define("code_product", r"\langle z_i, z_j\rangle", "inner product of two items' codes", real=True)
+input_product = define(
+    "input_product", r"|\langle x_i, x_j\rangle|", "size of the inner product of two items' inputs", nonnegative=True
+)
+backprop = define(
+    "backprop", r"\max_h |\hat{e}_{ih}|", "largest error of item i at a hidden unit that it uses", nonnegative=True
+)
+margin = define("margin", r"\gamma_j", "margin of item j's winners: least drive of a winner less largest of a loser")
+new_margin = define("new_margin", r"\gamma_j'", "margin of item j's old winners after a step")
+winner_drop = define(
+    "winner_drop", r"\Delta_j^-", "largest fall of the drive of one of item j's winners by a step", nonnegative=True
+)
+loser_rise = define(
+    "loser_rise", r"\Delta_j^+", "largest rise of the drive of one of item j's losers by a step", nonnegative=True
+)
+least_winner = define("least_winner", r"\min_{h \in S_j} u_h", "least drive of one of item j's winners", real=True)
+drive_drift = define("drive_drift", r"\max_h |\Delta u_h|", "largest change of a unit's drive by item j, by a step")
+n_changed = define("n_changed", r"\#\{S_j \triangle S_j'\}", "units that enter or leave item j's winners by a step")
+loss_jump = define(
+    "loss_jump", r"|L_j(s^+) - L_j(s^-)|", "jump of item j's loss where its winners change, along a step"
+)
+tied_drive = define(
+    "tied_drive",
+    r"|u_{(k)}|",
+    "size of the drive of the two units that change places among the winners",
+    nonnegative=True,
+)
+readout_gap = define(
+    "readout_gap",
+    r"\|W_h - W_{h'}\|",
+    "distance of the readout weights of two units that change places",
+    nonnegative=True,
+)
+drive_sd = define(
+    "drive_sd", r"\tau_u", "standard deviation of a unit's drive over random inputs or weights", positive=True
+)
+mean_margin = define("mean_margin", r"\mathbb{E}\,\gamma_j", "expected margin of the winners")
+margin_ratio = define("margin_ratio", r"\xi_\gamma", "a margin over its asymptotic mean", positive=True)
+margin_tail = define(
+    "margin_tail",
+    r"\Pr(\gamma_j > \xi_\gamma \bar\gamma)",
+    "probability that a margin exceeds that multiple of its asymptotic mean",
+)
+
+# Sparse codes: forgetting_bound
+drift = define("drift", "r_N", "drift: change of one output at an item by N writes at other items")
+drift_norm = define(
+    "drift_norm", r"\|r_N\|", "length of the change of the outputs at an item by N writes at other items"
+)
+sum_pushes = define(
+    "sum_pushes",
+    r"\sum_t e_t \frac{\langle z_t, z_j\rangle}{\|z_t\|^2}",
+    "sum over the writes of the error each one met times its relative overlap with the code of item j",
+)
+sum_overlaps = define(
+    "sum_overlaps",
+    r"\sum_t \|e_t\| \frac{|\langle z_t, z_j\rangle|}{\|z_t\|^2}",
+    "sum over the writes of the size of the error times the size of the relative overlap, O/k for sparse codes",
+    nonnegative=True,
+)
+n_kept = define(
+    "n_kept", r"n_{=}", "number of memories that others left exactly as they were", integer=True, nonnegative=True
+)
+shared_units = define("shared_units", r"|S_i \cap S_j|", "units that are active in two codes, whatever their sign")
+recall = define("recall", r"\gamma_N", "recall: share of an item's own target in its output after N writes at others")
+energy = define(
+    "energy",
+    r"\Gamma_N",
+    "what N later writes leave of the squared length of a code, relative, of the part they do not read",
+)
+later_echo = define(
+    "later_echo", r"\Xi_N", "echo of later targets: the sum of their squared weights in the output at an item"
+)
+code_forgetting = define(
+    "code_forgetting",
+    r"F_N \mid S",
+    "forgetting for given codes, expected over the targets, in units of their mean square",
+)
+expected_recall = define("expected_recall", r"\mathbb{E}\,\gamma_N", "expected recall over random codes")
+recall_square = define("recall_square", r"\mathbb{E}\,\gamma_N^2", "mean squared recall over random codes")
+expected_energy = define(
+    "expected_energy", r"\mathbb{E}\,\Gamma_N", "expectation of what N later writes leave of a code's squared length"
+)
+earlier_echo = define(
+    "earlier_echo", r"H_{N_0,N}", "echo of earlier targets in the output at an item: its mean square, after all writes"
+)
+expected_forgetting = define(
+    "expected_forgetting",
+    r"F_{N_0,N}",
+    "expected forgetting: squared error at an item after N later writes, in units of the mean square of a target",
+)
+steady_forgetting = define(
+    "steady_forgetting", r"F_{\infty,N}", "expected forgetting of an item that was written after very many others"
+)
+first_forgetting = define(
+    "first_forgetting", r"F_{0,1}", "expected forgetting of a first memory by one write", positive=True
+)
+mean_fourth_overlap = define(
+    "mean_fourth_overlap", r"\mathbb{E}\,(O/k)^4", "mean fourth power of the relative overlap of two independent codes"
+)
+forgetting_rarity = define(
+    "forgetting_rarity",
+    r"1/\Pr(|r| > \tau \mid S)",
+    "rarity of a large error: for given codes, one draw of the targets in so many has an error above the threshold",
+)
+total_overlap = define(
+    "total_overlap", r"O_\Sigma", "total overlap of an item with N others", integer=True, positive=True
+)
+total_rarity = define(
+    "total_rarity",
+    r"1/\Pr(\textstyle\sum_t O_{jt} \geq O_\Sigma)",
+    "rarity of a total overlap: one item in so many shares at least that many units with N others",
+)
+sphere_forgetting = define(
+    "sphere_forgetting", r"F_N^{\circ}", "expected forgetting of a first memory with codes uniform on the sphere"
+)
+centred_square = define(
+    "centred_square", r"\mathbb{E}\cos^2", "mean squared cosine of two independent codes after their mean is subtracted"
+)
+best_size = define(
+    "best_size", "k^*", "number of active units at which a first memory is forgotten least", positive=True
+)
+best_forgetting = define(
+    "best_forgetting",
+    r"F_{0,1}^*",
+    "expected forgetting of a first memory by one write at the best number of active units",
+)
+
+# Indices of separation, and what bounds forgetting (chapter separation_metrics)
+gradient_overlap = define(
+    "gradient_overlap", r"\langle g_i, g_j\rangle", "gradient overlap: inner product of two items' gradients", real=True
+)
+abs_gradient_overlap = define("abs_gradient_overlap", r"|\langle g_i, g_j\rangle|", "size of the gradient overlap")
+error_product = define(
+    "error_product", r"\langle e_i, e_j\rangle", "inner product of two items' errors at the outputs", real=True
+)
+signed_input_product = define(
+    "signed_input_product", r"\langle x_i, x_j\rangle", "inner product of two items' inputs", real=True
+)
+backprop_product = define(
+    "backprop_product",
+    r"\langle \hat{e}_i, \hat{e}_j\rangle",
+    "inner product of two items' errors at the hidden units",
+    real=True,
+)
+other_error = define("other_error", r"\|e_j\|", "length of the error of item j at the outputs", nonnegative=True)
+shared_backprop = define(
+    "shared_backprop", r"\|\hat{e}_i\|_{S_j}", "length of item i's error at the winners of item j", nonnegative=True
+)
+other_shared_backprop = define(
+    "other_shared_backprop",
+    r"\|\hat{e}_j\|_{S_i}",
+    "length of item j's error at the winners of item i",
+    nonnegative=True,
+)
+code_height = define("code_height", r"\|z_i\|_\infty", "largest activity of a unit by item i", nonnegative=True)
+other_code_height = define(
+    "other_code_height", r"\|z_j\|_\infty", "largest activity of a unit by item j", nonnegative=True
+)
+column_norm = define("column_norm", r"\max_h \|W_h\|", "largest length of a unit's readout weights", nonnegative=True)
+inverse_step = define(
+    "inverse_step", r"1/\eta_{\mathrm{step}}", "inverse of the step of gradient descent", positive=True
+)
+sparseness = define("sparseness", "s_z", "sparseness of a code after Treves and Rolls, the activity of a binary one")
+other_sparseness = define("other_sparseness", "s_z'", "sparseness of another code after Treves and Rolls")
+expected_square_cosine = define(
+    "expected_square_cosine",
+    r"\mathbb{E} \cos^2(z, \Pi z')",
+    "expected squared cosine of a code with a random permutation of another",
+)
+expected_cosine = define(
+    "expected_cosine", r"\mathbb{E} \cos(z, \Pi z')", "expected cosine of a code with a random permutation of another"
+)
+mean_square_cosine = define(
+    "mean_square_cosine", r"\overline{\cos^2}", "mean squared cosine: of the codes of two items, over all pairs"
+)
+participation = define(
+    "participation", r"\mathrm{PR}", "participation ratio of codes of unit length, not centred", positive=True
+)
+centred_participation = define(
+    "centred_participation", r"\mathrm{PR}_c", "participation ratio of codes less their mean", positive=True
+)
+jaccard = define(
+    "jaccard", r"\mathrm{Jac}", "Jaccard index: shared units over units that either code has", nonnegative=True
+)
+forgetting_gap = define(
+    "forgetting_gap",
+    r"F_{k_{\min}} - F_{k_{\max}}",
+    "forgetting gap: rise of the old loss in the network with the fewest winners less that with the most",
+    real=True,
+)
+cosine_gap = define(
+    "cosine_gap",
+    r"\overline{\cos^2}_{k_{\min}} - \overline{\cos^2}_{k_{\max}}",
+    "overlap gap: mean squared cosine of old and new codes, with the fewest winners less that with the most",
+    real=True,
+)
+path_agreement = define(
+    "path_agreement",
+    r"\mathrm{corr}_{\Sigma\|\delta_\cap\|}",
+    "rank correlation across networks: forgetting with the length of the path in the weights that old items use",
+)
+item_agreement = define(
+    "item_agreement",
+    r"\mathrm{corr}_j",
+    "rank correlation across the items of a network: rise of the loss with the mean squared cosine to new codes",
+)
+centring_gain = define(
+    "centring_gain",
+    r"\Delta_{\mathrm{centring}}",
+    "old accuracy that is kept with centred inputs less that with raw ones",
+)
+sparsity_gain = define(
+    "sparsity_gain", r"\Delta_k", "old accuracy that is kept with the best number of winners less that with the worst"
+)
+
 # Matrices: keys are columns in the mathematics and rows in the code
 K = define_matrix("K", "K", "key matrix, one column an item (the code stores one row an item)", dim, n_items)
 M = define_matrix("M", "M", "second moment of the keys, K times its transpose", dim, dim)

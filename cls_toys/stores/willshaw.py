@@ -2,9 +2,14 @@
 
 from copy import copy
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+
+from cls_toys.codes import Codes
+
+CHUNK = 2**25  # bytes of synapses looked at together in a read
 
 
 class WillshawStore:
@@ -35,6 +40,30 @@ class WillshawStore:
         if not ((value == 0) | (value == 1)).all():
             raise ValueError("a value of a Willshaw memory holds zeros and ones only")
         self.weight = self.weight | torch.outer(value > 0, key > 0)
+
+    def write_codes(self, keys: Codes, values: Codes) -> None:
+        """Write many pairs, given as the indices of their ones; the order does not matter. Raises ``ValueError`` on other sizes."""
+        out, dim = self.weight.shape
+        if len(keys) != len(values) or keys.units != dim or values.units != out:
+            raise ValueError(
+                f"{len(keys)} keys of {keys.units} units and {len(values)} values of {values.units}: give one value a key, of {out} units, and keys of {dim}"
+            )
+        padded = torch.zeros(out + 1, dim + 1, dtype=torch.bool)  # a place for what fills up short codes
+        padded[values.active[:, :, None], keys.active[:, None, :]] = True
+        self.weight = self.weight | padded[:out, :dim]
+
+    def read_codes(self, keys: Codes) -> Bool[Tensor, "items out"]:
+        """Which units fire at each key: those whose synapses from its ones are all on. Raises ``ValueError`` on a key without a one."""
+        if keys.units != self.weight.shape[1] or not keys.sizes.all():
+            raise ValueError(
+                f"keys of {keys.units} units, the least with {int(keys.sizes.min())} ones: give {self.weight.shape[1]} units and at least one one"
+            )
+        out = len(self.weight)
+        incoming = torch.cat((self.weight.T, torch.ones(1, out, dtype=torch.bool))).numpy()  # [dim + 1, out]
+        packed = np.packbits(incoming, axis=-1)  # eight output units a byte: one "and" for all of them
+        step = max(1, CHUNK // (keys.active.shape[1] * packed.shape[1]))
+        fires = [np.bitwise_and.reduce(packed[part.numpy()], axis=1) for part in keys.active.split(step)]
+        return torch.from_numpy(np.unpackbits(np.concatenate(fires), axis=-1, count=out).astype(bool))
 
     @property
     def parameters(self) -> int:

@@ -1,0 +1,1 @@
+"""Part III: activation sparsity, pattern separation and forgetting."""
