@@ -36,6 +36,7 @@ class Engine(NBClientEngine):
                     await super().start_kernel(stderr=log, env={**os.environ, **environment}, **keywords)
 
             options["kernel_manager_class"] = Manager
+            options["shutdown_kernel"] = "immediate"  # everything is written: nothing to wait for
             try:
                 cls._execute(nb_man, kernel_name, **options)
             except RuntimeError as error:  # DeadKernelError is one, and so is what a kernel that never started raises

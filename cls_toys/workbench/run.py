@@ -16,7 +16,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any, Literal
 
 import yaml
@@ -201,6 +203,7 @@ def _execute(job: Job, folder: Path, progress: bool) -> str:
         raise RunFailed(f"{job.name}: the notebook, theory/ or cls_toys/ was edited since: run it again")
     output = str(folder / "executed.ipynb").replace("{", "{{").replace("}", "}}")  # papermill formats it
     started = datetime.now(UTC)
+    Thread(target=import_module, args=("theory.ledger",)).start()  # takes a second, for which the kernel need not wait
     try:
         executed = papermill.execute_notebook(
             node, output, parameters=job.parameters, engine_name=engine.NAME, kernel_name="python3",
