@@ -7,6 +7,7 @@ executed notebooks do not bear out is a warning, and the book is built with warn
 from typing import Any
 
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 
 from cls_toys_book import chapter, checks, directives
 
@@ -20,4 +21,12 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("builder-inited", checks.collect)
     app.connect("source-read", chapter.add_rerun)
     app.connect("doctree-read", checks.theorems_have_claims)
+    app.connect("env-get-outdated", _all_or_nothing)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _all_or_nothing(
+    app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
+) -> set[str]:
+    """One page that is read anew renumbers the works that are cited, and with them the links of every other page."""
+    return env.found_docs if added or changed or removed else set()
